@@ -1,0 +1,579 @@
+"""The course's figures, in one style.
+
+Every function takes plain dictionaries or what `measure` returns, and a `title`: the figure's message, as a sentence.
+Every function returns a `Figure`: a PNG picture on white ground, 700 pixels wide and under 60 kB, with an alternative
+text made from the same data. Nothing here touches matplotlib's global state, so nothing is displayed twice and no
+backend has to be chosen.
+
+    ladder({"pure Python": 1, "NumPy": 38}, title="NumPy removes the interpreter from the loop")
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from PIL import Image
+
+from .machine import machine
+from .measure import duration, si, times
+
+# From general to specific: the last name found in a label decides ("threads over C" is drawn as C). The first eight are
+# the palette of Okabe and Ito (jfly.uni-koeln.de/color), made for colour-blind readers; the rest is Paul Tol's.
+COLOURS = {
+    "Python": "#7a7a7a",
+    "thread": "#0072b2",
+    "process": "#e69f00",
+    "interpreter": "#009e73",
+    "free-threaded": "#d55e00",
+    "asyncio": "#cc79a7",
+    "NumPy": "#56b4e9",
+    "C": "#000000",
+    "Numba": "#332288",
+    "PyPy": "#aa4499",
+    "JIT": "#999933",
+    "Mojo": "#dd6633",
+    "Taichi": "#bbaa33",
+    "Dask": "#ee8866",
+    "ctypes": "#cc79a7",
+    "cffi": "#882255",
+    "C extension": "#000000",
+    "snek": "#000000",
+    "Cython": "#e0a800",
+    "pybind11": "#44aa99",
+    "nanobind": "#117733",
+    "Rust": "#a0522d",
+    "Go": "#56b4e9",
+}
+OTHERS = ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#332288", "#882255", "#999933"]
+INK, FAINT, GRID = "#222222", "#666666", "#dddddd"
+WIDTH, DPI, HEAVIEST = 7.0, 100, 60_000  # inches, pixels per inch, bytes
+STYLE = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
+    "font.size": 10,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "savefig.facecolor": "white",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": FAINT,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "lines.linewidth": 2.0,
+    "lines.markersize": 5.5,
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A finished picture: `png` (bytes) and `alt`, the same facts in words."""
+
+    png: bytes = field(repr=False)
+    alt: str
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
+        return {"image/png": self.png, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
+
+    def __str__(self) -> str:
+        return self.alt
+
+    def save(self, path: str | Path) -> None:
+        """Write the PNG to `path`, making its folder when it is missing."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_bytes(self.png)
+
+
+def ladder(
+    values: Any, *, title: str, ceiling: float | None = None, ceiling_label: str = "", unit: str = "x"
+) -> Figure:
+    """Bars on a logarithmic axis: a `Race`, or {name: value}, first on top.
+
+    `unit="x"`: values are "N times as fast" and bars start at 1x. Any other unit (say "FLOP/s"): values are rates, and
+    bars start at the power of ten below the smallest. `ceiling`: the machine's own limit, in the same unit.
+    """
+    seconds = {}
+    if hasattr(values, "timings"):
+        seconds = {name: _seconds(timing) for name, timing in values.timings.items()}
+        values = {name: values.ratio(name) for name in values.timings}
+    centre = _positive("ladder", {name: _value(value) for name, value in values.items()})
+    spread = {name: _interval(value) for name, value in values.items()}
+    if ceiling is not None:
+        _positive("ladder", {"ceiling": ceiling})
+    show = times if unit == "x" else lambda value: si(value, unit)
+    every = [bound for pair in spread.values() for bound in pair] + ([ceiling] if ceiling else [])
+    start = 1.0 if unit == "x" else 10 ** math.floor(math.log10(min(every)))
+
+    def body(canvas: Canvas) -> None:
+        axes = canvas.add_subplot()
+        for row, (name, colour) in enumerate(zip(centre, _colours(centre), strict=True)):
+            low, high = spread[name]
+            axes.barh(row, centre[name] - start, left=start, height=0.62, color=colour)
+            if centre[name] == start:  # the baseline has no length: mark where it stands
+                axes.plot(start, row, "|", color=colour, markersize=14, markeredgewidth=3, clip_on=False)
+            elif high > low:
+                axes.plot([low, high], [row, row], color=INK, linewidth=1.2, solid_capstyle="butt")
+                axes.plot([low, high], [row, row], "|", color=INK, markersize=6, markeredgewidth=1.2)
+            text = show(centre[name]) + (f"  ({duration(seconds[name])})" if name in seconds else "")
+            right = max(start, high)
+            axes.annotate(text, (right, row), (7, 0), textcoords="offset points", va="center", annotation_clip=False)
+        _rows(axes, list(centre))
+        axes.set_xscale("log")
+        lowest, highest = min([start, *every]), max([start, *every])
+        axes.set_xlim(lowest / 1.15 if lowest < start else lowest, max(highest * 1.02, lowest * 3))
+        _log_ticks(axes, "x", show)
+        axes.grid(axis="x")
+        axes.spines["left"].set_visible(lowest == start)
+        if lowest < start:
+            axes.axvline(start, color=FAINT, linewidth=0.8)
+        if ceiling is not None:
+            label = f"{ceiling_label or 'the limit of this machine'}: {show(ceiling)}"
+            axes.axvline(ceiling, color=INK, linewidth=1.4, linestyle=(0, (5, 2)))
+            axes.annotate(label, (ceiling, 1.0), (-2, 4), xycoords=("data", "axes fraction"),
+                          textcoords="offset points", ha="right", va="bottom", color=INK)  # fmt: skip
+
+    facts = [f"{name} {show(value)}" + (f" ({duration(seconds[name])})" if name in seconds else "")
+             for name, value in centre.items()]  # fmt: skip
+    if ceiling is not None:
+        facts.append(f"{ceiling_label or 'limit of this machine'} {show(ceiling)}")
+    return _figure("Bar chart, logarithmic", title, facts, 1.15 + _height(centre), body)
+
+
+def cost_strip(values: Mapping[str, Any], *, title: str) -> Figure:
+    """What one call costs: {name: seconds or Timing}, cheapest on top, on a logarithmic axis of time."""
+    centre = _positive("cost_strip", {name: _seconds(value) for name, value in values.items()})
+    spread = {name: _bounds(value) for name, value in values.items()}
+    names = sorted(centre, key=centre.__getitem__)
+    colours = dict(zip(centre, _colours(centre), strict=True))
+
+    def body(canvas: Canvas) -> None:
+        axes = canvas.add_subplot()
+        for row, name in enumerate(names):
+            low, high = spread[name]
+            axes.plot([low, high], [row, row], color=colours[name], linewidth=3, alpha=0.45, solid_capstyle="butt")
+            axes.plot(centre[name], row, "o", color=colours[name], markersize=8)
+            axes.annotate(duration(centre[name]), (max(high, centre[name]), row), (9, 0), textcoords="offset points",
+                          va="center", annotation_clip=False)  # fmt: skip
+        _rows(axes, names)
+        axes.set_xscale("log")
+        lowest, highest = min(low for low, _ in spread.values()), max(high for _, high in spread.values())
+        axes.set_xlim(10 ** math.floor(math.log10(lowest * 0.9)), highest * 1.3)
+        _log_ticks(axes, "x", duration)
+        axes.grid(axis="both")
+        axes.spines["left"].set_visible(False)
+
+    facts = [f"{name} {duration(centre[name])}" for name in names]
+    return _figure("Cost of one call, logarithmic", title, facts, 1.15 + _height(names), body)
+
+
+def scaling_curve(values: Any, *, title: str) -> Figure:
+    """Speedup against workers: a `Scaling`, {label: Scaling}, or {label: {workers: seconds}}.
+
+    Shows the spread, the ideal line, the fitted curve of Amdahl's law (dotted) and where the physical cores end.
+    """
+    if hasattr(values, "workers") or (isinstance(values, Mapping) and all(isinstance(key, int) for key in values)):
+        values = {"measured": values}
+    lines = {label: _speedups(label, value) for label, value in values.items()}
+    if not lines:
+        raise ValueError("scaling_curve needs at least one line; it got none.")
+    most = max(max(line) for line in lines.values())
+    fewest = min(min(line) for line in lines.values())
+    top = max(high for line in lines.values() for _, _, high in line.values())
+    cores = machine().physical_cores
+    fits = {label: value.amdahl() for label, value in values.items() if hasattr(value, "amdahl")}
+
+    def body(canvas: Canvas) -> None:
+        axes = canvas.add_subplot()
+        every = np.linspace(fewest, most, 200)
+        height = max(top * 1.12, 2.2)
+        ideal = every / fewest
+        axes.plot(every, ideal, color=FAINT, linewidth=1.2, linestyle=(0, (5, 2)))
+        seen = int(np.flatnonzero(ideal <= height * 0.93)[-1])
+        axes.annotate("ideal", (every[seen], ideal[seen]), (-6, 0), textcoords="offset points", ha="right", color=FAINT)
+        ends = []
+        for (label, line), colour in zip(lines.items(), _colours(lines), strict=True):
+            x, y = list(line), [centre for centre, _, _ in line.values()]
+            error = [[max(0, c - low) for c, low, _ in line.values()], [max(0, high - c) for c, _, high in line.values()]]
+            axes.errorbar(x, y, yerr=error, color=colour, marker="o", capsize=3, elinewidth=1.2)
+            if label in fits:
+                axes.plot(every, 1 / (1 - fits[label] + fits[label] / every), color=colour, linewidth=1.2, linestyle=":")
+            ends.append((x[-1], y[-1], f"{label} {times(y[-1])}", colour))
+        if fewest < cores < most:
+            axes.axvline(cores, color=GRID, linewidth=1.2)
+            axes.annotate(f"{cores} physical cores", (cores, 1.0), (0, 2), xycoords=("data", "axes fraction"),
+                          textcoords="offset points", ha="center", va="bottom", color=FAINT)  # fmt: skip
+        counts = sorted({n for line in lines.values() for n in line})
+        if most > 4 * len(counts) or most > 32:
+            axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_locator(FixedLocator(counts[:: math.ceil(len(counts) / 14)]))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
+        axes.set_ylim(0, height)
+        axes.set_xlabel("workers")
+        axes.set_ylabel(f"speedup over {fewest} worker{'s' * (fewest > 1)}")
+        axes.grid(axis="y")
+        _end_labels(canvas, axes, ends)
+
+    facts = [f"{label}: " + ", ".join(f"{n} workers {times(centre)}" for n, (centre, _, _) in line.items())
+             + (f", parallel share fitted {fits[label]:.0%}" if label in fits else "")
+             for label, line in lines.items()]  # fmt: skip
+    return _figure("Speedup against workers", title, facts, 3.6, body)
+
+
+def timeline(
+    lanes: Mapping[str, Iterable[tuple[float, float]]], *, title: str,
+    marks: Mapping[str, float] | None = None,
+) -> Figure:  # fmt: skip
+    """Who ran when: {lane: [(start, end), ...]} in seconds, on one clock; the earliest start becomes zero.
+
+    A pixel is as dark as the share of it that the lane was running, so spans shorter than a pixel are shown honestly:
+    two threads that take turns every microsecond appear half dark, not both busy. `marks` are moments: {label: seconds}.
+    """
+    spans = {lane: _union(lane, spans) for lane, spans in lanes.items()}
+    marks = dict(marks or {})
+    moments = [edge for union in spans.values() for edge in union.ravel()] + list(marks.values())
+    if not any(len(union) for union in spans.values()):
+        raise ValueError("timeline needs at least one span; it got none.")
+    zero, length = min(moments), max(moments) - min(moments)
+    if length <= 0:
+        raise ValueError("timeline needs spans that take time; all start and end at the same moment.")
+    busy = {lane: float((union[:, 1] - union[:, 0]).sum()) for lane, union in spans.items()}
+    row_height = 0.34 if len(spans) <= 12 else max(0.09, 4.5 / len(spans))
+
+    def body(canvas: Canvas) -> None:
+        axes = canvas.add_subplot()
+        edges = np.linspace(0, length, 1001)
+        for row, (union, colour) in enumerate(zip(spans.values(), _colours(spans), strict=True)):
+            axes.axhline(row, color=GRID, linewidth=0.8)
+            if not len(union):
+                continue
+            # seconds run before each edge, as a broken line through the ends of the spans; its slope is the darkness
+            clock = (union - zero).ravel()
+            ran = np.concatenate([[0], np.cumsum(np.diff(clock) * (np.arange(len(clock) - 1) % 2 == 0))])
+            share = np.diff(np.interp(edges, clock, ran)) / (length / 1000)
+            share = np.where(share > 1e-9, np.clip(share, 0.2, 1), 0)
+            picture = np.ones((1, 1000, 4))
+            picture[0, :, :3] = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+            picture[0, :, 3] = share
+            axes.imshow(picture, extent=(0, length, row + 0.36, row - 0.36), aspect="auto", interpolation="nearest",
+                        zorder=2)  # fmt: skip
+        every = math.ceil(0.17 / row_height)
+        names = [_wrap(lane) if row % every == 0 else "" for row, lane in enumerate(spans)]
+        _rows(axes, names)
+        for row, lane in enumerate(spans):
+            if row % every == 0:
+                axes.annotate(f"{busy[lane] / length:.0%}", (1, row), (6, 0), xycoords=("axes fraction", "data"),
+                              textcoords="offset points", va="center")  # fmt: skip
+        axes.annotate("running", (1, 1), (6, 3), xycoords="axes fraction", textcoords="offset points", color=FAINT)
+        for label, moment in marks.items():
+            axes.axvline(moment - zero, color=INK, linewidth=1.2, zorder=3)
+            right = moment - zero > 0.6 * length
+            axes.annotate(label, (moment - zero, 1), (2 if right else -2, 3), xycoords=("data", "axes fraction"),
+                          textcoords="offset points", ha="right" if right else "left", va="bottom")  # fmt: skip
+        axes.set_xlim(0, length)
+        axes.xaxis.set_major_locator(MaxNLocator(7))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value) if value > 1e-12 * length else "0"))
+        axes.spines["left"].set_visible(False)
+
+    facts = [f"{lane} ran {busy[lane] / length:.0%} of {duration(length)} in {len(spans[lane])} spans" for lane in spans]
+    facts += [f"{label} at {duration(moment - zero)}" for label, moment in marks.items()]
+    return _figure("Timeline", title, facts, 1.2 + row_height * len(spans) + 0.1 * bool(marks), body)
+
+
+def roofline(peak: Any, points: Mapping[str, tuple[float, float]], *, title: str) -> Figure:
+    """What the machine allows, and where programs stand: {name: (FLOP per byte, FLOP/s)} under the roofs of `peak`."""
+    _positive("roofline", {f"{name} {axis}": value for name, point in points.items()
+                           for axis, value in zip(("FLOP per byte", "FLOP/s"), point, strict=True)})  # fmt: skip
+    roofs = {"every core": (peak.flops_all, peak.bandwidth_all), "one core": (peak.flops, peak.bandwidth)}
+    if abs(math.log(peak.flops_all / peak.flops)) < 0.05:
+        del roofs["every core"]
+
+    def body(canvas: Canvas) -> None:
+        axes = canvas.add_subplot()
+        ridges = [flops / bandwidth for flops, bandwidth in roofs.values()]
+        intensities = [x for x, _ in points.values()]
+        left = 10 ** math.floor(math.log10(min([*ridges, *intensities]) * 0.3))
+        right = 10 ** math.ceil(math.log10(max([*ridges, *intensities]) * 3))
+        rates = [y for _, y in points.values()] + [bandwidth * left for _, bandwidth in roofs.values()]
+        x = np.geomspace(left, right, 400)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlim(left, right)
+        axes.set_ylim(min(rates) * 0.5, peak.flops_all * 2.2)
+        for (label, (flops, bandwidth)), dark in zip(roofs.items(), (INK, FAINT), strict=False):
+            axes.plot(x, np.minimum(flops, bandwidth * x), color=dark, linewidth=1.6)
+            axes.annotate(f"{label}: {si(flops, 'FLOP/s')}, {si(bandwidth, 'B/s')}", (right, flops), (-4, 3),
+                          textcoords="offset points", ha="right", color=dark)  # fmt: skip
+        axes.axhline(peak.flops_scalar, color=FAINT, linewidth=1.0, linestyle=(0, (5, 2)))
+        axes.annotate(f"one core without SIMD: {si(peak.flops_scalar, 'FLOP/s')}", (right, peak.flops_scalar), (-4, -3),
+                      textcoords="offset points", ha="right", va="top", color=FAINT)  # fmt: skip
+        for (name, (intensity, rate)), colour in zip(points.items(), _colours(points), strict=True):
+            axes.plot(intensity, rate, "o", color=colour, markersize=8)
+            late = intensity > math.sqrt(left * right) * 3
+            axes.annotate(f"{name}  {si(rate, 'FLOP/s')}", (intensity, rate), (-8 if late else 8, 0),
+                          textcoords="offset points", va="center", ha="right" if late else "left")  # fmt: skip
+        _log_ticks(axes, "x", lambda value: f"{value:,g}")
+        _log_ticks(axes, "y", lambda value: si(value, "FLOP/s"))
+        axes.set_xlabel("arithmetic intensity: FLOP per byte moved from main memory")
+        axes.grid()
+
+    facts = [f"roof of {label} {si(flops, 'FLOP/s')} and {si(bandwidth, 'B/s')}" for label, (flops, bandwidth) in roofs.items()]
+    facts.append(f"one core without SIMD {si(peak.flops_scalar, 'FLOP/s')}")
+    facts += [f"{name} {si(rate, 'FLOP/s')} at {x:.3g} FLOP per byte" for name, (x, rate) in points.items()]
+    return _figure("Roofline, both axes logarithmic", title, facts, 4.2, body)
+
+
+def distribution(values: Any, *, title: str) -> Figure:
+    """Every sample of a `Timing`, a sequence of seconds, or several as {name: ...}: in order, and as a histogram."""
+    if not isinstance(values, Mapping):
+        values = {"": values}
+    samples = {name: np.asarray(getattr(value, "seconds", value), dtype=float) for name, value in values.items()}
+    for name, seconds in samples.items():
+        _positive("distribution", {f"sample {i} of {name or 'the timing'}": s for i, s in enumerate(seconds)})
+    together = np.concatenate(list(samples.values()))
+    wide = together.max() > 12 * together.min()
+
+    def body(canvas: Canvas) -> None:
+        left, right = canvas.subplots(1, 2, sharey=True, width_ratios=(2.2, 1))
+        edge = (together.min(), together.max() + 1e-12)
+        bins = np.geomspace(*edge, 41) if wide else np.linspace(*edge, 41)
+        ends = []
+        for (name, seconds), colour in zip(samples.items(), _colours(samples), strict=True):
+            left.plot(np.arange(1, len(seconds) + 1), seconds, ".", color=colour, markersize=6, alpha=0.8)
+            right.hist(seconds, bins=bins, orientation="horizontal", color=colour, alpha=1 if len(samples) == 1 else 0.6)
+            median = float(np.median(seconds))
+            for axes in (left, right):
+                axes.axhline(median, color=colour if len(samples) > 1 else INK, linewidth=1.2, linestyle=(0, (5, 2)))
+            ends.append((1, median, f"{name} median {duration(median)}".strip(), colour if len(samples) > 1 else INK))
+            if len(samples) == 1:
+                ends.append((1, float(seconds.min()), f"best {duration(seconds.min())}", FAINT))
+                ends.append((1, float(seconds.max()), f"worst {duration(seconds.max())}", FAINT))
+        if wide:
+            left.set_yscale("log")
+            _log_ticks(left, "y", duration)
+        else:
+            left.yaxis.set_major_locator(MaxNLocator(5))
+            left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value) if value > 0 else "0"))
+        left.set_xlabel("sample, in the order measured")
+        right.set_xlabel("samples")
+        left.grid(axis="y")
+        right.grid(axis="y")
+        _end_labels(canvas, right, ends)
+
+    facts = [f"{name or 'timing'}: {len(s)} samples, best {duration(s.min())}, median {duration(float(np.median(s)))}, "
+             f"95th percentile {duration(float(np.percentile(s, 95)))}, worst {duration(s.max())}"
+             for name, s in samples.items()]  # fmt: skip
+    return _figure("Every sample in order, and their histogram", title, facts, 3.4, body)
+
+
+def curve(
+    x: Sequence[float], lines: Mapping[str, Any], *, title: str, xlabel: str, ylabel: str,
+    logx: bool = False, logy: bool = False, hline: float | tuple[float, str] | None = None,
+) -> Figure:  # fmt: skip
+    """Lines over `x`: {label: y} or {label: (y, low, high)} with a band. NaN or None leaves a gap. `hline`: (y, label)."""
+    across = np.asarray(x, dtype=float)
+    bands = {}
+    for label, value in lines.items():
+        banded = isinstance(value, tuple) and len(value) == 3 and np.ndim(value[0]) == 1
+        bands[label] = tuple(np.asarray(part, dtype=float) for part in (value if banded else (value,) * 3))
+        if any(part.shape != across.shape for part in bands[label]):
+            raise ValueError(f"curve: {label!r} has {len(bands[label][0])} values for {len(across)} values of x.")
+    if not bands or not len(across):
+        raise ValueError("curve needs at least one line with at least one point; it got none.")
+    level, level_label = hline if isinstance(hline, tuple) else (hline, "")
+    if logx:
+        _positive("curve with logx", {f"x[{i}]": value for i, value in enumerate(across)})
+    if logy:
+        found = {f"{label}[{i}]": v for label, band in bands.items() for part in band for i, v in enumerate(part)}
+        _positive("curve with logy", {name: v for name, v in found.items() if not math.isnan(v)})
+
+    def body(canvas: Canvas) -> None:
+        axes = canvas.add_subplot()
+        ends = []
+        for (label, (y, low, high)), colour in zip(bands.items(), _colours(bands), strict=True):
+            axes.plot(across, y, color=colour, marker="o" if len(across) <= 40 else None)
+            if low is not y:
+                axes.fill_between(across, low, high, color=colour, alpha=0.2, linewidth=0)
+            known = np.flatnonzero(~np.isnan(y))
+            if len(known):
+                ends.append((across[known[-1]], y[known[-1]], label, colour))
+        axes.set_xscale("log" if logx else "linear")
+        axes.set_yscale("log" if logy else "linear")
+        if level is not None:
+            axes.axhline(level, color=INK, linewidth=1.2, linestyle=(0, (5, 2)))
+            axes.annotate(level_label, (0, level), (4, 3), xycoords=("axes fraction", "data"), textcoords="offset points")
+        for axis, log in (("x", logx), ("y", logy)):
+            if log:
+                _log_ticks(axes, axis, _number)
+            else:
+                getattr(axes, f"{axis}axis").set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(ylabel)
+        axes.grid()
+        _end_labels(canvas, axes, ends)
+
+    shown = range(0, len(across), math.ceil(len(across) / 20))
+    facts = [f"{label}: " + ", ".join(f"{_number(across[i])} gives {_number(y[i])}" for i in shown)
+             for label, (y, _, _) in bands.items()]  # fmt: skip
+    if level is not None:
+        facts.append(f"line {level_label} at {_number(level)}".replace("  ", " "))
+    return _figure(f"Curves of {ylabel} over {xlabel}", title, facts, 3.6, body)
+
+
+# What the figures share.
+
+
+def _figure(kind: str, title: str, facts: list[str], height: float, body: Any) -> Figure:
+    """Draw `body` on a canvas with title and machine caption, and compress it to a palette."""
+    heading = textwrap.fill(title, 68)
+    with rc_context(STYLE):
+        canvas = Canvas(figsize=(WIDTH, height + 0.2 * heading.count("\n")), dpi=DPI, layout="constrained")
+        canvas.get_layout_engine().set(w_pad=0.09, h_pad=0.08)
+        canvas.suptitle(heading, x=0.013, ha="left", fontsize=12, fontweight="bold", linespacing=1.25)
+        canvas.supxlabel(machine().caption, x=0.987, ha="right", fontsize=8, color=FAINT)
+        body(canvas)
+        raw = io.BytesIO()
+        canvas.savefig(raw, format="png", dpi=DPI)
+    picture = Image.open(raw).convert("RGB")
+    for colours in (128, 48, 16):
+        packed = io.BytesIO()
+        picture.quantize(colours, dither=Image.Dither.NONE).save(packed, format="PNG", optimize=True)
+        if packed.tell() < HEAVIEST:
+            break
+    alt = f"{title.rstrip('.')}. {kind}: {'; '.join(facts)}. Measured on {machine().caption}."
+    return Figure(packed.getvalue(), alt)
+
+
+def _colours(names: Iterable[str]) -> list[str]:
+    """The colour of each name: its technique's, or the next one nobody in this figure has."""
+    names = list(names)
+    found: dict[str, str] = {}
+    for name in names:
+        for technique, colour in COLOURS.items():
+            pattern = rf"(?<![a-z])(?:multi|sub)?{re.escape(technique)}(?:s|es|ing|ed)?(?![a-z+#])"
+            if re.search(pattern, name, re.IGNORECASE):
+                found[name] = colour
+    spare = [colour for colour in OTHERS if colour not in found.values()] or OTHERS
+    rest = [name for name in names if name not in found]
+    found.update({name: spare[i % len(spare)] for i, name in enumerate(rest)})
+    return [found[name] for name in names]
+
+
+def _value(value: Any) -> float:
+    return float(getattr(value, "value", value))
+
+
+def _interval(value: Any) -> tuple[float, float]:
+    return float(getattr(value, "low", value)), float(getattr(value, "high", value))
+
+
+def _seconds(value: Any) -> float:
+    return float(getattr(value, "median", value))
+
+
+def _bounds(value: Any) -> tuple[float, float]:
+    return _interval(value)
+
+
+def _positive(who: str, values: Mapping[str, float]) -> dict[str, float]:
+    """Refuse what a logarithmic axis cannot show, by name."""
+    if not values:
+        raise ValueError(f"{who} needs at least one value; it got none.")
+    for name, value in values.items():
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{who} needs positive, finite numbers; {name!r} is {value}.")
+    return dict(values)
+
+
+def _speedups(label: str, value: Any) -> dict[int, tuple[float, float, float]]:
+    """{workers: (speedup, low, high)} of a Scaling or of {workers: seconds}."""
+    if hasattr(value, "speedup"):
+        ratios = {n: value.speedup(n) for n in value.workers}
+        return {n: (_value(ratio), *_interval(ratio)) for n, ratio in ratios.items()}
+    seconds = _positive("scaling_curve", {f"{label}, {n} workers": _seconds(s) for n, s in value.items()})
+    times_by_workers = dict(zip(value, seconds.values(), strict=True))
+    base = times_by_workers[min(times_by_workers)]
+    return {n: (base / times_by_workers[n],) * 3 for n in sorted(times_by_workers)}
+
+
+def _union(lane: str, spans: Iterable[tuple[float, float]]) -> np.ndarray:
+    """Spans of one lane, sorted and merged where they touch: shape (n, 2), seconds."""
+    pairs = np.asarray(sorted(spans), dtype=float).reshape(-1, 2)
+    if not np.isfinite(pairs).all() or (pairs[:, 1] < pairs[:, 0]).any():
+        raise ValueError(f"timeline: a span of {lane!r} ends before it starts, or is not a number.")
+    if not len(pairs):
+        return pairs
+    reached = np.maximum.accumulate(pairs[:, 1])
+    first = np.concatenate([[True], pairs[1:, 0] > reached[:-1]])
+    last = np.concatenate([first[1:], [True]])
+    return np.column_stack([pairs[first, 0], reached[last]])
+
+
+def _wrap(label: str) -> str:
+    return textwrap.fill(label, 30)
+
+
+def _height(names: Iterable[str]) -> float:
+    """Inches for one row a name, more for names that wrap."""
+    return sum(0.34 + 0.15 * _wrap(name).count("\n") for name in names)
+
+
+def _rows(axes: Axes, names: list[str]) -> None:
+    """Name the rows on the left, first on top, without ticks."""
+    axes.set_yticks(range(len(names)), [_wrap(name) for name in names])
+    axes.set_ylim(len(names) - 0.45, -0.55)
+    axes.tick_params(axis="y", length=0)
+
+
+def _log_ticks(axes: Axes, axis: str, show: Any) -> None:
+    """Ticks at powers of ten, or at 1, 2, 5 where the axis spans less than one and a half."""
+    low, high = getattr(axes, f"get_{axis}lim")()
+    decades = math.log10(high / low)
+    it = getattr(axes, f"{axis}axis")
+    it.set_major_locator(LogLocator(10, subs=(1, 2, 5) if decades < 1.5 else (1,), numticks=6 if axis == "x" else 8))
+    it.set_minor_locator(NullLocator())
+    it.set_major_formatter(FuncFormatter(lambda value, _: show(value)))
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _end_labels(canvas: Canvas, axes: Axes, ends: list[tuple[float, float, str, str]]) -> None:
+    """Write each (x, y, text, colour) beside the right edge at its height, pushed apart where they would overlap."""
+    canvas.draw_without_rendering()  # the layout decides how high the axes are
+    tall = axes.get_window_extent().height
+    places = sorted((axes.transAxes.inverted().transform(axes.transData.transform((x, y)))[1], _wrap(text), colour)
+                    for x, y, text, colour in ends)  # fmt: skip
+    top = 1.0
+    heights = [17 * (1 + text.count("\n")) / tall for _, text, _ in places]
+    lowest = 0.0
+    spots = []
+    for (y, _, _), high in zip(places, heights, strict=True):
+        spots.append(max(y, lowest + high / 2 if spots else y))
+        lowest = spots[-1] + high / 2
+    for i in reversed(range(len(spots))):  # what was pushed out at the top moves back down
+        spots[i] = min(spots[i], top)
+        top = spots[i] - (heights[i] + heights[i - 1]) / 2 if i else top
+    for (_, text, colour), y in zip(places, spots, strict=True):
+        axes.annotate(text, (1, y), (7, 0), xycoords="axes fraction", textcoords="offset points", va="center",
+                      color=colour, annotation_clip=False)  # fmt: skip
