@@ -10,11 +10,12 @@ backend has to be chosen.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import re
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,11 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.transforms import Bbox
 from PIL import Image
 
-from .machine import machine
-from .measure import duration, si, times
+from workbench.machine import machine
+from workbench.measure import duration, si, times
 
 # From general to specific: the last name found in a label decides ("threads over C" is drawn as C). The first eight are
 # the palette of Okabe and Ito (jfly.uni-koeln.de/color), made for colour-blind readers; the rest is Paul Tol's.
@@ -59,6 +61,12 @@ COLOURS = {
 OTHERS = ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#332288", "#882255", "#999933"]
 INK, FAINT, GRID = "#222222", "#666666", "#dddddd"
 WIDTH, DPI, HEAVIEST = 7.0, 100, 60_000  # inches, pixels per inch, bytes
+PATCH = {
+    "facecolor": "white",
+    "edgecolor": "none",
+    "alpha": 0.85,
+    "pad": 1,
+}  # behind text that may cross a line
 STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
     "font.size": 10,
@@ -133,7 +141,9 @@ def ladder(
                 axes.plot([low, high], [row, row], "|", color=INK, markersize=6, markeredgewidth=1.2)
             text = show(centre[name]) + (f"  ({duration(seconds[name])})" if name in seconds else "")
             right = max(start, high)
-            axes.annotate(text, (right, row), (7, 0), textcoords="offset points", va="center", annotation_clip=False)
+            axes.annotate(
+                text, (right, row), (7, 0), textcoords="offset points", va="center", bbox=PATCH, zorder=5
+            )
         _rows(axes, list(centre))
         axes.set_xscale("log")
         lowest, highest = min([start, *every]), max([start, *every])
@@ -159,7 +169,7 @@ def ladder(
 def cost_strip(values: Mapping[str, Any], *, title: str) -> Figure:
     """What one call costs: {name: seconds or Timing}, cheapest on top, on a logarithmic axis of time."""
     centre = _positive("cost_strip", {name: _seconds(value) for name, value in values.items()})
-    spread = {name: _bounds(value) for name, value in values.items()}
+    spread = {name: _interval(value) for name, value in values.items()}
     names = sorted(centre, key=centre.__getitem__)
     colours = dict(zip(centre, _colours(centre), strict=True))
 
@@ -167,10 +177,12 @@ def cost_strip(values: Mapping[str, Any], *, title: str) -> Figure:
         axes = canvas.add_subplot()
         for row, name in enumerate(names):
             low, high = spread[name]
-            axes.plot([low, high], [row, row], color=colours[name], linewidth=3, alpha=0.45, solid_capstyle="butt")
+            axes.plot(
+                [low, high], [row, row], color=colours[name], linewidth=3, alpha=0.45, solid_capstyle="butt"
+            )
             axes.plot(centre[name], row, "o", color=colours[name], markersize=8)
             axes.annotate(duration(centre[name]), (max(high, centre[name]), row), (9, 0), textcoords="offset points",
-                          va="center", annotation_clip=False)  # fmt: skip
+                          va="center", bbox=PATCH, zorder=5)  # fmt: skip
         _rows(axes, names)
         axes.set_xscale("log")
         lowest, highest = min(low for low, _ in spread.values()), max(high for _, high in spread.values())
@@ -188,8 +200,10 @@ def scaling_curve(values: Any, *, title: str) -> Figure:
 
     Shows the spread, the ideal line, the fitted curve of Amdahl's law (dotted) and where the physical cores end.
     """
-    if hasattr(values, "workers") or (isinstance(values, Mapping) and all(isinstance(key, int) for key in values)):
-        values = {"measured": values}
+    if hasattr(values, "workers") or (
+        isinstance(values, Mapping) and all(isinstance(key, int) for key in values)
+    ):
+        values = {"": values}
     lines = {label: _speedups(label, value) for label, value in values.items()}
     if not lines:
         raise ValueError("scaling_curve needs at least one line; it got none.")
@@ -197,7 +211,10 @@ def scaling_curve(values: Any, *, title: str) -> Figure:
     fewest = min(min(line) for line in lines.values())
     top = max(high for line in lines.values() for _, _, high in line.values())
     cores = machine().physical_cores
-    fits = {label: value.amdahl() for label, value in values.items() if hasattr(value, "amdahl")}
+    fits = {}
+    for label, value in values.items():
+        with contextlib.suppress(AttributeError, ValueError):  # a plain dictionary; too few points for a fit
+            fits[label] = value.amdahl()
 
     def body(canvas: Canvas) -> None:
         axes = canvas.add_subplot()
@@ -206,34 +223,51 @@ def scaling_curve(values: Any, *, title: str) -> Figure:
         ideal = every / fewest
         axes.plot(every, ideal, color=FAINT, linewidth=1.2, linestyle=(0, (5, 2)))
         seen = int(np.flatnonzero(ideal <= height * 0.93)[-1])
-        axes.annotate("ideal", (every[seen], ideal[seen]), (-6, 0), textcoords="offset points", ha="right", color=FAINT)
+        axes.annotate(
+            "ideal", (every[seen], ideal[seen]), (-6, 0), textcoords="offset points", ha="right", color=FAINT
+        )
         ends = []
-        for (label, line), colour in zip(lines.items(), _colours(lines), strict=True):
+        for (label, line), colour in zip(lines.items(), _colours(lines, distinct=True), strict=True):
             x, y = list(line), [centre for centre, _, _ in line.values()]
-            error = [[max(0, c - low) for c, low, _ in line.values()], [max(0, high - c) for c, _, high in line.values()]]
+            error = [
+                [max(0, c - low) for c, low, _ in line.values()],
+                [max(0, high - c) for c, _, high in line.values()],
+            ]
             axes.errorbar(x, y, yerr=error, color=colour, marker="o", capsize=3, elinewidth=1.2)
+            share = f", {fits[label]:.0%} parallel" if label in fits else ""
             if label in fits:
-                axes.plot(every, 1 / (1 - fits[label] + fits[label] / every), color=colour, linewidth=1.2, linestyle=":")
-            ends.append((x[-1], y[-1], f"{label} {times(y[-1])}", colour))
+                axes.plot(
+                    every,
+                    1 / (1 - fits[label] + fits[label] / every),
+                    color=colour,
+                    linewidth=1.2,
+                    linestyle=":",
+                )
+            ends.append((x[-1], y[-1], f"{label} {times(y[-1])}".strip() + share, colour))
         if fewest < cores < most:
             axes.axvline(cores, color=GRID, linewidth=1.2)
             axes.annotate(f"{cores} physical cores", (cores, 1.0), (0, 2), xycoords=("data", "axes fraction"),
                           textcoords="offset points", ha="center", va="bottom", color=FAINT)  # fmt: skip
         counts = sorted({n for line in lines.values() for n in line})
-        if most > 4 * len(counts) or most > 32:
+        axes.set_ylim(0, height)
+        axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+        if most > 16:
             axes.set_xscale("log", base=2)
+            axes.set_yscale("log", base=2)
+            axes.set_ylim(
+                min(1, *(low for line in lines.values() for _, low, _ in line.values())) * 0.9, height
+            )
         axes.xaxis.set_major_locator(FixedLocator(counts[:: math.ceil(len(counts) / 14)]))
         axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
-        axes.set_ylim(0, height)
-        axes.set_xlabel("workers")
-        axes.set_ylabel(f"speedup over {fewest} worker{'s' * (fewest > 1)}")
+        axes.set_xlabel("workers" + " (dotted: Amdahl's law, fitted)" * bool(fits))
+        axes.set_ylabel(f"speedup over {_plural(fewest, 'worker')}")
         axes.grid(axis="y")
         _end_labels(canvas, axes, ends)
 
-    facts = [f"{label}: " + ", ".join(f"{n} workers {times(centre)}" for n, (centre, _, _) in line.items())
+    facts = [f"{label or 'measured'}: " + ", ".join(f"{_plural(n, 'worker')} {times(centre)}" for n, (centre, _, _) in line.items())
              + (f", parallel share fitted {fits[label]:.0%}" if label in fits else "")
              for label, line in lines.items()]  # fmt: skip
     return _figure("Speedup against workers", title, facts, 3.6, body)
@@ -283,18 +317,25 @@ def timeline(
             if row % every == 0:
                 axes.annotate(f"{busy[lane] / length:.0%}", (1, row), (6, 0), xycoords=("axes fraction", "data"),
                               textcoords="offset points", va="center")  # fmt: skip
-        axes.annotate("running", (1, 1), (6, 3), xycoords="axes fraction", textcoords="offset points", color=FAINT)
+        axes.annotate(
+            "running", (1, 1), (6, 3), xycoords="axes fraction", textcoords="offset points", color=FAINT
+        )
         for label, moment in marks.items():
             axes.axvline(moment - zero, color=INK, linewidth=1.2, zorder=3)
             right = moment - zero > 0.6 * length
             axes.annotate(label, (moment - zero, 1), (2 if right else -2, 3), xycoords=("data", "axes fraction"),
                           textcoords="offset points", ha="right" if right else "left", va="bottom")  # fmt: skip
         axes.set_xlim(0, length)
-        axes.xaxis.set_major_locator(MaxNLocator(7))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value) if value > 1e-12 * length else "0"))
+        axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_formatter(
+            _ticks(lambda value: duration(value) if value > 1e-12 * length else "0")
+        )
         axes.spines["left"].set_visible(False)
 
-    facts = [f"{lane} ran {busy[lane] / length:.0%} of {duration(length)} in {len(spans[lane])} spans" for lane in spans]
+    facts = [
+        f"{lane} ran {busy[lane] / length:.0%} of {duration(length)} in {_plural(len(spans[lane]), 'span')}"
+        for lane in spans
+    ]
     facts += [f"{label} at {duration(moment - zero)}" for label, moment in marks.items()]
     return _figure("Timeline", title, facts, 1.2 + row_height * len(spans) + 0.1 * bool(marks), body)
 
@@ -319,25 +360,38 @@ def roofline(peak: Any, points: Mapping[str, tuple[float, float]], *, title: str
         axes.set_yscale("log")
         axes.set_xlim(left, right)
         axes.set_ylim(min(rates) * 0.5, peak.flops_all * 2.2)
-        for (label, (flops, bandwidth)), dark in zip(roofs.items(), (INK, FAINT), strict=False):
-            axes.plot(x, np.minimum(flops, bandwidth * x), color=dark, linewidth=1.6)
-            axes.annotate(f"{label}: {si(flops, 'FLOP/s')}, {si(bandwidth, 'B/s')}", (right, flops), (-4, 3),
-                          textcoords="offset points", ha="right", color=dark)  # fmt: skip
+        ends = []
+        for label, (flops, bandwidth) in roofs.items():
+            axes.plot(x, np.minimum(flops, bandwidth * x), color=FAINT, linewidth=1.6)
+            ends.append((right, flops, f"{label}: {si(flops, 'FLOP/s')}", INK))
         axes.axhline(peak.flops_scalar, color=FAINT, linewidth=1.0, linestyle=(0, (5, 2)))
-        axes.annotate(f"one core without SIMD: {si(peak.flops_scalar, 'FLOP/s')}", (right, peak.flops_scalar), (-4, -3),
-                      textcoords="offset points", ha="right", va="top", color=FAINT)  # fmt: skip
-        for (name, (intensity, rate)), colour in zip(points.items(), _colours(points), strict=True):
-            axes.plot(intensity, rate, "o", color=colour, markersize=8)
-            late = intensity > math.sqrt(left * right) * 3
-            axes.annotate(f"{name}  {si(rate, 'FLOP/s')}", (intensity, rate), (-8 if late else 8, 0),
-                          textcoords="offset points", va="center", ha="right" if late else "left")  # fmt: skip
+        ends.append((right, peak.flops_scalar, f"one core, scalar: {si(peak.flops_scalar, 'FLOP/s')}", INK))
         _log_ticks(axes, "x", lambda value: f"{value:,g}")
         _log_ticks(axes, "y", lambda value: si(value, "FLOP/s"))
         axes.set_xlabel("arithmetic intensity: FLOP per byte moved from main memory")
         axes.grid()
+        _end_labels(canvas, axes, ends)
+        canvas.draw_without_rendering()
+        for i, (_, bandwidth) in enumerate(roofs.values()):  # along the slope: outer side of each roof
+            (x0, y0), (x1, y1) = axes.transData.transform(
+                [(left, bandwidth * left), (left * 10, bandwidth * left * 10)]
+            )
+            axes.annotate(si(bandwidth, "B/s"), (left * 1.3, bandwidth * left * 1.3), (0, -4 if i else 4),
+                          textcoords="offset points", rotation=math.degrees(math.atan2(y1 - y0, x1 - x0)),
+                          rotation_mode="anchor", va="top" if i else "bottom", color=INK)  # fmt: skip
+        taken = [artist.get_window_extent() for artist in axes.texts]
+        path = np.concatenate(
+            [axes.transData.transform(line.get_xydata()) for line in axes.lines if len(line.get_xdata()) > 2]
+        )
+        for (name, (intensity, rate)), colour in zip(points.items(), _colours(points), strict=True):
+            axes.plot(intensity, rate, "o", color=colour, markersize=8, zorder=4)
+            _beside(axes, f"{name}: {si(rate, 'FLOP/s')}", (intensity, rate), taken, path)
 
-    facts = [f"roof of {label} {si(flops, 'FLOP/s')} and {si(bandwidth, 'B/s')}" for label, (flops, bandwidth) in roofs.items()]
-    facts.append(f"one core without SIMD {si(peak.flops_scalar, 'FLOP/s')}")
+    facts = [
+        f"roof of {label} {si(flops, 'FLOP/s')} and {si(bandwidth, 'B/s')}"
+        for label, (flops, bandwidth) in roofs.items()
+    ]
+    facts.append(f"one core, scalar {si(peak.flops_scalar, 'FLOP/s')}")
     facts += [f"{name} {si(rate, 'FLOP/s')} at {x:.3g} FLOP per byte" for name, (x, rate) in points.items()]
     return _figure("Roofline, both axes logarithmic", title, facts, 4.2, body)
 
@@ -346,7 +400,9 @@ def distribution(values: Any, *, title: str) -> Figure:
     """Every sample of a `Timing`, a sequence of seconds, or several as {name: ...}: in order, and as a histogram."""
     if not isinstance(values, Mapping):
         values = {"": values}
-    samples = {name: np.asarray(getattr(value, "seconds", value), dtype=float) for name, value in values.items()}
+    samples = {
+        name: np.asarray(getattr(value, "seconds", value), dtype=float) for name, value in values.items()
+    }
     for name, seconds in samples.items():
         _positive("distribution", {f"sample {i} of {name or 'the timing'}": s for i, s in enumerate(seconds)})
     together = np.concatenate(list(samples.values()))
@@ -357,13 +413,23 @@ def distribution(values: Any, *, title: str) -> Figure:
         edge = (together.min(), together.max() + 1e-12)
         bins = np.geomspace(*edge, 41) if wide else np.linspace(*edge, 41)
         ends = []
-        for (name, seconds), colour in zip(samples.items(), _colours(samples), strict=True):
+        for (name, seconds), colour in zip(samples.items(), _colours(samples, distinct=True), strict=True):
             left.plot(np.arange(1, len(seconds) + 1), seconds, ".", color=colour, markersize=6, alpha=0.8)
-            right.hist(seconds, bins=bins, orientation="horizontal", color=colour, alpha=1 if len(samples) == 1 else 0.6)
+            right.hist(
+                seconds,
+                bins=bins,
+                orientation="horizontal",
+                color=colour,
+                alpha=1 if len(samples) == 1 else 0.6,
+            )
             median = float(np.median(seconds))
             for axes in (left, right):
-                axes.axhline(median, color=colour if len(samples) > 1 else INK, linewidth=1.2, linestyle=(0, (5, 2)))
-            ends.append((1, median, f"{name} median {duration(median)}".strip(), colour if len(samples) > 1 else INK))
+                axes.axhline(
+                    median, color=colour if len(samples) > 1 else INK, linewidth=1.2, linestyle=(0, (5, 2))
+                )
+            ends.append(
+                (1, median, f"{name} median {duration(median)}".strip(), colour if len(samples) > 1 else INK)
+            )
             if len(samples) == 1:
                 ends.append((1, float(seconds.min()), f"best {duration(seconds.min())}", FAINT))
                 ends.append((1, float(seconds.max()), f"worst {duration(seconds.max())}", FAINT))
@@ -371,15 +437,15 @@ def distribution(values: Any, *, title: str) -> Figure:
             left.set_yscale("log")
             _log_ticks(left, "y", duration)
         else:
-            left.yaxis.set_major_locator(MaxNLocator(5))
-            left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value) if value > 0 else "0"))
+            left.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+            left.yaxis.set_major_formatter(_ticks(lambda value: duration(value) if value > 0 else "0"))
         left.set_xlabel("sample, in the order measured")
         right.set_xlabel("samples")
         left.grid(axis="y")
         right.grid(axis="y")
         _end_labels(canvas, right, ends)
 
-    facts = [f"{name or 'timing'}: {len(s)} samples, best {duration(s.min())}, median {duration(float(np.median(s)))}, "
+    facts = [f"{name or 'timing'}: {_plural(len(s), 'sample')}, best {duration(s.min())}, median {duration(float(np.median(s)))}, "
              f"95th percentile {duration(float(np.percentile(s, 95)))}, worst {duration(s.max())}"
              for name, s in samples.items()]  # fmt: skip
     return _figure("Every sample in order, and their histogram", title, facts, 3.4, body)
@@ -389,27 +455,37 @@ def curve(
     x: Sequence[float], lines: Mapping[str, Any], *, title: str, xlabel: str, ylabel: str,
     logx: bool = False, logy: bool = False, hline: float | tuple[float, str] | None = None,
 ) -> Figure:  # fmt: skip
-    """Lines over `x`: {label: y} or {label: (y, low, high)} with a band. NaN or None leaves a gap. `hline`: (y, label)."""
+    """Lines over `x`: {label: y} or {label: (y, low, high)} with a band. NaN or None leaves a gap. `hline`: (y, label).
+
+    Axes whose label starts with "time" take seconds and show 10 ms; "size", bytes and 1 MB; "speedup", ratios and 10x.
+    """
     across = np.asarray(x, dtype=float)
     bands = {}
     for label, value in lines.items():
         banded = isinstance(value, tuple) and len(value) == 3 and np.ndim(value[0]) == 1
         bands[label] = tuple(np.asarray(part, dtype=float) for part in (value if banded else (value,) * 3))
         if any(part.shape != across.shape for part in bands[label]):
-            raise ValueError(f"curve: {label!r} has {len(bands[label][0])} values for {len(across)} values of x.")
+            raise ValueError(
+                f"curve: {label!r} has {len(bands[label][0])} values for {len(across)} values of x."
+            )
     if not bands or not len(across):
         raise ValueError("curve needs at least one line with at least one point; it got none.")
+    show = {axis: _reader(label) for axis, label in (("x", xlabel), ("y", ylabel))}
     level, level_label = hline if isinstance(hline, tuple) else (hline, "")
     if logx:
         _positive("curve with logx", {f"x[{i}]": value for i, value in enumerate(across)})
     if logy:
-        found = {f"{label}[{i}]": v for label, band in bands.items() for part in band for i, v in enumerate(part)}
+        found = {
+            f"{label}[{i}]": v for label, band in bands.items() for part in band for i, v in enumerate(part)
+        }
         _positive("curve with logy", {name: v for name, v in found.items() if not math.isnan(v)})
 
     def body(canvas: Canvas) -> None:
         axes = canvas.add_subplot()
         ends = []
-        for (label, (y, low, high)), colour in zip(bands.items(), _colours(bands), strict=True):
+        for (label, (y, low, high)), colour in zip(
+            bands.items(), _colours(bands, distinct=True), strict=True
+        ):
             axes.plot(across, y, color=colour, marker="o" if len(across) <= 40 else None)
             if low is not y:
                 axes.fill_between(across, low, high, color=colour, alpha=0.2, linewidth=0)
@@ -420,22 +496,28 @@ def curve(
         axes.set_yscale("log" if logy else "linear")
         if level is not None:
             axes.axhline(level, color=INK, linewidth=1.2, linestyle=(0, (5, 2)))
-            axes.annotate(level_label, (0, level), (4, 3), xycoords=("axes fraction", "data"), textcoords="offset points")
+            axes.annotate(
+                level_label,
+                (0, level),
+                (4, 3),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+            )
         for axis, log in (("x", logx), ("y", logy)):
             if log:
-                _log_ticks(axes, axis, _number)
+                _log_ticks(axes, axis, show[axis])
             else:
-                getattr(axes, f"{axis}axis").set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
+                getattr(axes, f"{axis}axis").set_major_formatter(_ticks(show[axis]))
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
         axes.grid()
         _end_labels(canvas, axes, ends)
 
     shown = range(0, len(across), math.ceil(len(across) / 20))
-    facts = [f"{label}: " + ", ".join(f"{_number(across[i])} gives {_number(y[i])}" for i in shown)
+    facts = [f"{label}: " + ", ".join(f"{show['x'](across[i])} gives {show['y'](y[i])}" for i in shown)
              for label, (y, _, _) in bands.items()]  # fmt: skip
     if level is not None:
-        facts.append(f"line {level_label} at {_number(level)}".replace("  ", " "))
+        facts.append(f"line {level_label} at {show['y'](level)}".replace("  ", " "))
     return _figure(f"Curves of {ylabel} over {xlabel}", title, facts, 3.6, body)
 
 
@@ -454,7 +536,7 @@ def _figure(kind: str, title: str, facts: list[str], height: float, body: Any) -
         raw = io.BytesIO()
         canvas.savefig(raw, format="png", dpi=DPI)
     picture = Image.open(raw).convert("RGB")
-    for colours in (128, 48, 16):
+    for colours in (256, 64, 16):
         packed = io.BytesIO()
         picture.quantize(colours, dither=Image.Dither.NONE).save(packed, format="PNG", optimize=True)
         if packed.tell() < HEAVIEST:
@@ -463,19 +545,37 @@ def _figure(kind: str, title: str, facts: list[str], height: float, body: Any) -
     return Figure(packed.getvalue(), alt)
 
 
-def _colours(names: Iterable[str]) -> list[str]:
-    """The colour of each name: its technique's, or the next one nobody in this figure has."""
-    names = list(names)
-    found: dict[str, str] = {}
-    for name in names:
-        for technique, colour in COLOURS.items():
-            pattern = rf"(?<![a-z])(?:multi|sub)?{re.escape(technique)}(?:s|es|ing|ed)?(?![a-z+#])"
-            if re.search(pattern, name, re.IGNORECASE):
-                found[name] = colour
-    spare = [colour for colour in OTHERS if colour not in found.values()] or OTHERS
-    rest = [name for name in names if name not in found]
-    found.update({name: spare[i % len(spare)] for i, name in enumerate(rest)})
-    return [found[name] for name in names]
+def _colours(names: Iterable[str], distinct: bool = False) -> list[str]:
+    """The colour of each name: its technique's; else one for all that differ only in digits ("worker 1", "worker 2").
+
+    `distinct`: lines that cross need a colour each, so the second of a technique takes the next free one.
+    """
+    chosen: dict[str, str] = {}
+    keys = {name: name if distinct else re.sub(r"\d+", "", name) for name in names}
+    for name, key in keys.items():
+        colour = next(
+            (COLOURS[technique] for technique in reversed(COLOURS) if _mentions(name, technique)), None
+        )
+        if colour and not (distinct and colour in chosen.values()):
+            chosen[key] = colour
+    spare = [colour for colour in OTHERS if colour not in chosen.values()] or OTHERS
+    for i, key in enumerate(dict.fromkeys(key for key in keys.values() if key not in chosen)):
+        chosen[key] = spare[i % len(spare)]
+    return [chosen[key] for key in keys.values()]
+
+
+def _mentions(name: str, technique: str) -> bool:
+    pattern = rf"(?<![a-z])(?:multi|sub)?{re.escape(technique)}(?:s|es|ing|ed)?(?![a-z+#])"
+    return re.search(pattern, name, re.IGNORECASE) is not None
+
+
+def _dark(colour: str) -> str:
+    """The same hue, dark enough to be read as text on white."""
+    return "#" + "".join(f"{int(int(colour[i : i + 2], 16) * 0.7):02x}" for i in (1, 3, 5))
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + "s" * (count != 1)
 
 
 def _value(value: Any) -> float:
@@ -488,10 +588,6 @@ def _interval(value: Any) -> tuple[float, float]:
 
 def _seconds(value: Any) -> float:
     return float(getattr(value, "median", value))
-
-
-def _bounds(value: Any) -> tuple[float, float]:
-    return _interval(value)
 
 
 def _positive(who: str, values: Mapping[str, float]) -> dict[str, float]:
@@ -507,9 +603,11 @@ def _positive(who: str, values: Mapping[str, float]) -> dict[str, float]:
 def _speedups(label: str, value: Any) -> dict[int, tuple[float, float, float]]:
     """{workers: (speedup, low, high)} of a Scaling or of {workers: seconds}."""
     if hasattr(value, "speedup"):
-        ratios = {n: value.speedup(n) for n in value.workers}
+        ratios = {n: value.speedup(n) for n in sorted(value.workers)}
         return {n: (_value(ratio), *_interval(ratio)) for n, ratio in ratios.items()}
-    seconds = _positive("scaling_curve", {f"{label}, {n} workers": _seconds(s) for n, s in value.items()})
+    seconds = _positive(
+        "scaling_curve", {f"{label}, {_plural(n, 'worker')}": _seconds(s) for n, s in value.items()}
+    )
     times_by_workers = dict(zip(value, seconds.values(), strict=True))
     base = times_by_workers[min(times_by_workers)]
     return {n: (base / times_by_workers[n],) * 3 for n in sorted(times_by_workers)}
@@ -549,13 +647,55 @@ def _log_ticks(axes: Axes, axis: str, show: Any) -> None:
     low, high = getattr(axes, f"get_{axis}lim")()
     decades = math.log10(high / low)
     it = getattr(axes, f"{axis}axis")
-    it.set_major_locator(LogLocator(10, subs=(1, 2, 5) if decades < 1.5 else (1,), numticks=6 if axis == "x" else 8))
+    it.set_major_locator(
+        LogLocator(10, subs=(1, 2, 5) if decades < 1.5 else (1,), numticks=6 if axis == "x" else 8)
+    )
     it.set_minor_locator(NullLocator())
-    it.set_major_formatter(FuncFormatter(lambda value, _: show(value)))
+    it.set_major_formatter(_ticks(show))
+
+
+def _reader(label: str) -> Callable[[float], str]:
+    """How the numbers on an axis with this label are written."""
+    units = {"time": duration, "size": lambda value: si(value, "B"), "speedup": times}
+    found = next((show for start, show in units.items() if label.startswith(start)), _number)
+    return lambda value: found(value) if value > 0 else _number(value)
+
+
+def _ticks(show: Callable[[float], str]) -> FuncFormatter:
+    """Tick labels without the zeros that three significant digits bring: 10 ms rather than 10.0 ms."""
+    return FuncFormatter(lambda value, _: re.sub(r"\.0+(?!\d)|(?<=\.\d)0+(?!\d)", "", show(value)))
 
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _beside(axes: Axes, text: str, point: tuple[float, float], taken: list[Bbox], path: np.ndarray) -> None:
+    """Write `text` on the side of the point where it hides the least of the boxes `taken` and of `path`, in pixels."""
+    frame, tried = axes.get_window_extent(), []
+    for across, up in (
+        (9, 0),
+        (-9, 0),
+        (9, -13),
+        (-9, -13),
+        (0, -14),
+        (9, 13),
+        (-9, 13),
+        (0, 14),
+        (0, -28),
+        (0, 28),
+    ):
+        label = axes.annotate(text, point, (across, up), textcoords="offset points", va="center", bbox=PATCH, zorder=3,
+                              ha="center" if not across else "left" if across > 0 else "right")  # fmt: skip
+        box = label.get_window_extent()
+        outside = max(0, frame.x0 - box.x0, box.x1 - frame.x1, frame.y0 - box.y0, box.y1 - frame.y1)
+        hidden = sum(box.overlaps(other) for other in taken) + sum(box.contains(*spot) for spot in path) / 20
+        tried.append((outside + 10 * hidden, len(tried), box, label))
+    _, chosen, box, _ = min(tried)
+    taken.append(box)
+    for _, i, _, label in tried:
+        if i != chosen:
+            label.remove()
 
 
 def _end_labels(canvas: Canvas, axes: Axes, ends: list[tuple[float, float, str, str]]) -> None:
@@ -576,4 +716,4 @@ def _end_labels(canvas: Canvas, axes: Axes, ends: list[tuple[float, float, str, 
         top = spots[i] - (heights[i] + heights[i - 1]) / 2 if i else top
     for (_, text, colour), y in zip(places, spots, strict=True):
         axes.annotate(text, (1, y), (7, 0), xycoords="axes fraction", textcoords="offset points", va="center",
-                      color=colour, annotation_clip=False)  # fmt: skip
+                      color=_dark(colour), annotation_clip=False)  # fmt: skip
