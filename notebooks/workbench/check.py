@@ -1,0 +1,321 @@
+"""The checkers of the exercises: "not tried yet" on an untouched stub, a reason that helps, or a tick.
+
+A blank is an Ellipsis: `answer = ...`, or `def f(x): return ...`. Run All never fails on one. No checker raises on a
+wrong answer: it returns a `Verdict`, which a notebook shows as one line.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.measure import race
+from workbench.same import difference
+from workbench.show import Shown, duration, shortened, si, three_digits, times
+
+__all__ = "Verdict check_function check_value leaks prediction releases_gil".split()
+
+TIME_LIMIT = 10.0  # seconds for all calls of a learner's function; the reference takes milliseconds
+CLOSE_GUESS = 1.25  # a prediction within this factor counts as right
+
+
+@dataclass(frozen=True)
+class Verdict(Shown):
+    """`status` is "not tried yet", "wrong" or "right"; `message` says why, in one line."""
+
+    status: str
+    message: str = ""
+
+    def _markdown(self) -> str:
+        mark = {"not tried yet": "○", "wrong": "✗", "right": "✓"}[self.status]
+        return f"{mark} {self.message or self.status}"
+
+    def _plain(self) -> str:
+        return self._markdown()
+
+
+def prediction(guess: float | None, measured: Any, unit: str = "x") -> Verdict:
+    """Compare a guess with what was measured: right within a quarter, else how far off.
+
+    `measured` is a number or a `Ratio`; `unit` is "x", "s", or any other ("%", "B/s").
+    """
+    measured = float(measured)
+    said = f"Measured: {_quantity(measured, unit)}."
+    if guess is None or guess is ...:
+        return Verdict("not tried yet", f"{said} No guess recorded: type one in, and run again.")
+    try:
+        guess = float(guess)
+    except (TypeError, ValueError):
+        return Verdict("wrong", f"{said} Your guess should be a number, not {shortened(guess)}.")
+    said = f"You guessed {_quantity(guess, unit)}. {said}"
+    if not (guess > 0 and measured > 0):
+        return Verdict("right" if guess == measured else "wrong", said)
+    off = max(guess / measured, measured / guess)
+    if off <= CLOSE_GUESS:
+        return Verdict("right", f"{said} Well guessed.")
+    return Verdict("wrong", f"{said} Your guess is {times(off)} too {'high' if guess > measured else 'low'}.")
+
+
+def check_value(value: Any, expected: Any, *, hint: str = "", rtol: float | None = None) -> Verdict:
+    """Is `value` what was `expected`, to the relative tolerance `rtol` where it is a float (default: exactly)?"""
+    if value is None or value is ...:
+        return Verdict("not tried yet")
+    if difference(value, expected, rtol or 0.0) is None:
+        return Verdict("right", "right")
+    return Verdict("wrong", _sentences(f"{shortened(value)} is not it", hint))
+
+
+def check_function(
+    f: Any,
+    reference: Callable,
+    inputs: Iterable[Any],
+    *,
+    same: Callable[[Any, Any], bool] | None = None,
+    faster_than: Callable | None = None,
+    by: float | None = None,
+    hints: Mapping[Any, str] | None = None,
+    releases_gil: bool = False,
+    leaks: bool = False,
+) -> Verdict:
+    """Does `f` return what `reference` returns, for all `inputs`; and fast enough, without the GIL, without a leak?
+
+    An input is one argument, or a tuple of arguments; each function gets copies of its own. Results are compared by
+    `same(got, expected)`, default exactly. `faster_than` is a function that `f` must beat `by` this factor on the last
+    input (default: by anything a race can tell). `releases_gil` and `leaks` ask for those tests on the last input.
+
+    `hints` adds a sentence to the reason: its keys are the stage that failed, "exception", "value", "time", "speed",
+    "gil" or "leaks", or the class of an exception.
+
+    After ten seconds a call is interrupted and the verdict is "wrong". That takes a POSIX system and the main thread,
+    where notebooks run their cells; C code is interrupted once it returns to Python (what may hang belongs in
+    `%%child`).
+    """
+    hints = hints or {}
+    cases = [args if isinstance(args, tuple) else (args,) for args in inputs]
+    if f is None or f is ...:
+        return Verdict("not tried yet")
+    if not callable(f):
+        return Verdict("wrong", f"a function is wanted here, not {shortened(f)}")
+    try:
+        with _time_limit(TIME_LIMIT):
+            reason = _wrong_result(f, reference, cases, same, hints)
+    except _TooLong:
+        reason = _sentences(f"still running after {duration(TIME_LIMIT)}, so it was stopped", hints.get("time"))
+    if reason is ...:
+        return Verdict("not tried yet")
+    last = cases[-1]
+    if reason is None and faster_than is not None:
+        reason = _too_slow(f, faster_than, last, by, same, hints)
+    if reason is None and releases_gil and not globals()["releases_gil"](lambda: f(*last)):
+        held = "right, but no other thread could run during the call: it keeps the GIL"
+        reason = _sentences(held, hints.get("gil"))
+    if reason is None and leaks and (found := globals()["leaks"](f, *last)):
+        reason = _sentences(f"right, but it leaks: {found}", hints.get("leaks"))
+    return Verdict("right", "right") if reason is None else Verdict("wrong", reason)
+
+
+def _wrong_result(f: Callable, reference: Callable, cases: list, same: Callable | None, hints: Mapping) -> Any:
+    """Why the first failing input fails; None when none does; Ellipsis when `f` is an untouched stub."""
+    blanks = 0
+    for number, args in enumerate(cases, 1):
+        call = f"{getattr(f, '__name__', 'f')}({', '.join(shortened(a, 40) for a in args)})"
+        expected = reference(*_copies(args))
+        try:
+            got = f(*_copies(args))
+        except _TooLong:
+            raise
+        except Exception as error:
+            said = shortened(str(error), 100)[1:-1]
+            hint = next((text for key, text in hints.items() if isinstance(key, type) and isinstance(error, key)), None)
+            return _sentences(f"`{call}` raises {type(error).__name__}: {said}", hint or hints.get("exception"))
+        if got is ...:
+            blanks += 1
+            if blanks == number:
+                continue
+        if blanks == number - 1 and blanks:  # earlier inputs gave a blank, this one an answer
+            return _sentences("it still returns `...` for some inputs", hints.get("value"))
+        if not (same(got, expected) if same else difference(got, expected) is None):
+            return _sentences(f"`{call}` {_comparison(got, expected)}", hints.get("value"))
+    return ... if blanks else None
+
+
+def _comparison(got: Any, expected: Any) -> str:
+    if got is None:
+        return f"returns None, not {shortened(expected)}: is there a `return`?"
+    short = f"returns {shortened(got)}, not {shortened(expected)}"
+    nested = isinstance(got, (list, tuple, dict)) or hasattr(got, "shape")
+    where = difference(got, expected) if nested else None
+    return f"{short} ({where})" if where else short
+
+
+def _too_slow(f: Callable, other: Callable, args: tuple, by: float | None, same: Callable | None, hints: Mapping) -> Any:
+    """Why `f` is not fast enough; None when it is. In doubt, and on a noisy machine, for the learner."""
+    name = getattr(other, "__name__", "the other")
+    thunks = {"other": lambda: other(*args), "yours": lambda: f(*args)}
+    for attempt in range(3):
+        ratio = race(thunks, same=same or (lambda a, b: True), budget=0.5 * (attempt + 1)).ratio("yours")
+        enough = ratio.low > 1 if by is None else ratio.high >= by and ratio.value >= 0.9 * by
+        if enough:
+            return None
+    wanted = f"{times(by)} as fast" if by is not None else "faster"
+    return _sentences(f"right, but {times(ratio)} as fast as {name}; it should be {wanted}", hints.get("speed"))
+
+
+def releases_gil(f: Callable[[], Any]) -> bool:
+    """Can other threads run while `f()` runs? A heartbeat thread must tick throughout the calls.
+
+    On a build with the GIL, the switch interval is raised meanwhile, so that pure Python, which gives way every 5 ms
+    without being asked, does not pass for C that lets go. On a free-threaded build other threads always tick; what
+    must not happen there is that `f` keeps its thread state attached, since then nobody can stop the world: the
+    heartbeat is a garbage collection, which has to. (There, pure Python passes.)
+
+    `f` is called for a tenth of a second or more. Code that releases the GIL for less than half of that fails.
+    """
+    attached_matters = not getattr(sys, "_is_gil_enabled", lambda: True)()
+    beat: Callable[[], Any] = gc.collect if attached_matters else (lambda: None)
+    f()  # warm-up: imports and caches must not count
+    interval = sys.getswitchinterval()
+    for _ in range(3):  # a busy machine may keep the heartbeat off the processor; a held GIL does so every time
+        beats: list[float] = []
+        started, stop = threading.Event(), threading.Event()
+
+        def heart(beats: list[float] = beats, started=started, stop=stop) -> None:
+            while not stop.is_set():
+                beat()
+                beats.append(time.perf_counter())
+                started.set()
+                time.sleep(0.001)
+
+        thread = threading.Thread(target=heart, daemon=True)
+        try:
+            thread.start()
+            started.wait()
+            sys.setswitchinterval(1000)
+            begin = now = time.perf_counter()
+            while now - begin < 0.1:
+                f()
+                now = time.perf_counter()
+            during = [t for t in beats if begin < t < now]
+        finally:
+            sys.setswitchinterval(interval)
+            stop.set()
+            thread.join()
+        moments = [begin, *during, now]
+        longest_silence = max(b - a for a, b in zip(moments, moments[1:], strict=False))
+        if len(during) >= 3 and longest_silence < (now - begin) / 2:
+            return True
+    return False
+
+
+def leaks(f: Callable, *args: Any) -> str | None:
+    """What every call of `f(*args)` leaves behind, in words; None when nothing.
+
+    The idea of CPython's own `regrtest -R`: after a warm-up, count before and after many calls, several times over;
+    only what grows every time, by one or more a call, is a leak. Counted are blocks of the Python allocator, bytes on
+    the C heap (glibc only), references to the arguments, and open files. What it can't see: memory that `f` keeps
+    where it can still be reached is growth, and is reported, too; a leak on a path that these arguments don't take;
+    a reference to an immortal object (None, small integers), which does no harm.
+    """
+    for _ in range(3):  # noise from other threads seldom grows in step three times over
+        found = _growth(f, args)
+        if found is None:
+            return None
+    return found
+
+
+def _growth(f: Callable, args: tuple, calls: int = 100, repeats: int = 5) -> str | None:
+    before = None
+    grown: dict[str, list[float]] = {}
+    for repeat in range(3 + repeats):
+        for _ in range(calls):
+            f(*args)
+        after = _resources(args)
+        if before is not None and repeat >= 3:
+            for name in after:
+                grown.setdefault(name, []).append((after[name] - before[name]) / calls)
+        before = after
+    for name, each in grown.items():
+        if min(each) > 0.9:
+            return f"{three_digits(round(min(each), 1))} {name} a call"
+    return None
+
+
+def _resources(args: tuple) -> dict[str, int]:
+    gc.collect()
+    counts = {f"references to argument {i}": sys.getrefcount(arg) for i, arg in enumerate(args, 1)}
+    counts["memory blocks"] = sys.getallocatedblocks()
+    counts["bytes of C heap"] = _heap()
+    if os.path.isdir("/dev/fd"):
+        counts["open files"] = len(os.listdir("/dev/fd"))
+    return counts
+
+
+class _Mallinfo2(ctypes.Structure):
+    """What glibc's mallinfo2() returns; `uordblks` and `hblkhd` are the bytes in use, small and large."""
+
+    _fields_ = [(name, ctypes.c_size_t) for name in (
+        "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
+    )]  # fmt: skip
+
+
+def _heap() -> int:
+    """Bytes in use on the C heap; 0 where the C library can't tell."""
+    mallinfo2 = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if mallinfo2 is None:
+        return 0
+    mallinfo2.restype = _Mallinfo2
+    info = mallinfo2()
+    return info.uordblks + info.hblkhd
+
+
+class _TooLong(BaseException):
+    """Not an Exception, so that the learner's own `except Exception` doesn't swallow it."""
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise `_TooLong` in the block after `seconds`; no limit where there is no such timer, or in another thread."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(number: int, frame: Any) -> None:
+        raise _TooLong
+
+    previous = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def _copies(args: tuple) -> tuple:
+    """Arguments that a function may change without harm to the next call; what can't be copied is passed as it is."""
+    try:
+        return deepcopy(args)
+    except Exception:
+        return args
+
+
+def _quantity(value: float, unit: str) -> str:
+    if unit == "x":
+        return times(value)
+    if unit == "s":
+        return duration(value)
+    return f"{three_digits(value)} %" if unit == "%" else si(value, unit).rstrip()
+
+
+def _sentences(reason: str, hint: str | None) -> str:
+    return f"{reason}. Hint: {hint}" if hint else reason
