@@ -1,0 +1,31 @@
+/* pool.h: see pool.c. */
+
+#ifndef SNEK_POOL_H
+#define SNEK_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "checkpoint.h"
+
+#define POOL_MAX_THREADS 1024
+
+typedef enum {
+    POOL_DONE,      /* every chunk was computed */
+    POOL_STOPPED,   /* interrupted() said so: some chunks were not computed */
+    POOL_FORKED,    /* this is a child forked by interrupted(): the chunks of the helpers are lost */
+    POOL_NO_MEMORY, /* nothing was computed */
+} pool_status;
+
+/* Computes chunk number `chunk`; runs on any thread, in any order. `worker` is below the number of threads asked
+   for and differs between threads that run at the same time. When the checkpoint says stop: clean up and return. */
+typedef void (*pool_task)(void *context, size_t chunk, size_t worker, checkpoint *check);
+
+/* Asked on the thread that called pool_run, at every checkpoint and every few milliseconds of waiting, so it should
+   be quick most of the time. It may do anything, even call pool_run or fork. True: stop the job. */
+typedef bool (*pool_interrupted)(void *context);
+
+pool_status pool_run(pool_task task, const void *context, size_t context_size, size_t chunks, size_t threads,
+                     pool_interrupted interrupted, void *interrupted_context);
+
+#endif

@@ -1,0 +1,16 @@
+"""The C kernels of the fast-snek course as Python functions.
+
+    >>> import array, snek
+    >>> snek.fib(30)
+    832040
+    >>> out = memoryview(bytearray(4 * 600 * 800)).cast("i", (600, 800))
+    >>> snek.mandelbrot(out, threads=0) is out
+    True
+
+Every function may be called from any thread and any interpreter, and detaches the thread state (releases the GIL)
+while it computes. The C is in `csrc/` of the course, which explains it.
+"""
+
+from ._snek import fib, kernels, mandelbrot, nop
+
+__all__ = ["fib", "kernels", "mandelbrot", "nop"]
