@@ -1,0 +1,374 @@
+"""Run the C compiler on a cell: `cc`, and the cell magics `%%c` and `%%cext`.
+
+Every build has a folder of its own under `build/cells/`, named after everything that could change the result: the
+source, the local headers it includes, the flags, the compiler, the interpreter. So a changed cell gives a new
+file, which the running kernel can load (it never loads the same path twice), and an unchanged cell compiles nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import importlib.util
+import os
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ExtensionFileLoader
+from pathlib import Path
+from types import ModuleType
+
+from workbench.show import duration, si
+
+try:
+    from workbench.machine import Compiler, find_compiler
+except ImportError:  # until machine.py has it
+    from typing import NamedTuple
+
+    class Compiler(NamedTuple):
+        command: list[str]
+        name: str
+        version: str
+
+    def find_compiler() -> Compiler | None:
+        command = shlex.split(os.environ.get("CC", "")) or ["cc"]
+        if not shutil.which(command[0]):
+            return None
+        version = subprocess.run([*command, "--version"], capture_output=True, text=True).stdout.partition(
+            "\n"
+        )[0]
+        return Compiler(command, command[0], version)
+
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+INCLUDE_PYTHON = '''-I"$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')"'''
+MESSAGES = (
+    "messages.txt"  # what the compiler said; written last, so its presence means that the build is whole
+)
+
+
+class CompileError(Exception):
+    """The compiler refused, or there is none. The message is what the compiler wrote, or what to do."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows instead of a Python traceback: the mistake is in the C, not in these files."""
+        return [f"CompileError: {self}"]
+
+
+def cc(
+    source: str | os.PathLike[str] | Sequence[os.PathLike[str]],
+    *,
+    name: str | None = None,
+    kind: str = "shared",
+    flags: str | Sequence[str] = (),
+    libraries: Sequence[str] = (),
+    show: bool = True,
+) -> Path:
+    """Compile C and return the absolute path of the result; print the command that did it.
+
+    source: C code, or the `Path` of a `.c` file, or several of them
+    name: of the result without suffix; default: the file's, or "cell"
+    kind: "shared" (for ctypes and cffi), "extension" (for `import`; Python's headers are found) or "executable"
+    flags: added to `-O3 -Wall -Wextra`; an `-O` flag among them replaces `-O3`. Paths in them are relative to
+        the current directory, as everywhere
+    libraries: `("m",)` links with `-lm`
+
+    Raises `CompileError` with the compiler's own message, whose line numbers are those of `source`. The same
+    source, headers, flags, compiler and interpreter give the same file, compiled once, even when several
+    processes ask for it at the same time.
+    """
+    if kind not in ("shared", "extension", "executable"):
+        raise ValueError(f'kind is "shared", "extension" or "executable", not {kind!r}')
+    compiler = _compiler()
+    flags = shlex.split(flags) if isinstance(flags, str) else [os.fspath(flag) for flag in flags]
+    files = _files(source)
+    name = name or (files[0].stem if files else "cell")
+    if not re.fullmatch(r"\w[\w-]*", name):
+        raise ValueError(f"name is made of letters, digits, _ and -, not {name!r}")
+    if kind == "extension" and not Path(sysconfig.get_path("include"), "Python.h").exists():
+        raise CompileError(_no_headers())
+
+    ingredients = [repr((name, kind, flags, tuple(libraries), compiler.command, compiler.version))]
+    ingredients += [sysconfig.get_path("include"), sys.version] if kind == "extension" else []
+    ingredients += [text for file in files + _named(flags) for text in _with_includes(file, _folders(flags))]
+    ingredients += [source] if isinstance(source, str) else []
+    folder = _cells() / hashlib.sha256("\0".join(ingredients).encode()).hexdigest()[:8]
+    folder.mkdir(exist_ok=True)
+    result = folder / (name + _suffix(kind))
+
+    if isinstance(source, str):
+        inputs = [f"{name}.c"]
+    else:
+        inputs = [os.path.relpath(file, folder) for file in files]
+    command = [*compiler.command, *_arguments(kind, inputs, _from(folder, flags), libraries, result.name)]
+    if show:
+        print("$", _shown(command))
+    with _locked(folder):
+        seconds = None
+        if not (folder / MESSAGES).exists():
+            if isinstance(source, str):
+                (folder / inputs[0]).write_text(source, encoding="utf-8")
+            seconds = _run(command, folder)
+        if show:
+            print((folder / MESSAGES).read_text(encoding="utf-8"), end="")
+    if show:
+        when = "already built" if seconds is None else f"compiled in {duration(seconds)}"
+        print(f"{result.name}: {si(result.stat().st_size, 'B')}, {when}, in {_short(folder)}")
+    return result
+
+
+def _run(command: list[str], folder: Path) -> float:
+    """Run the compiler in `folder`, keep what it said; seconds taken. Raises CompileError."""
+    plain = {key: value for key, value in os.environ.items() if key not in ("CLICOLOR_FORCE", "FORCE_COLOR")}
+    real = [part if part != INCLUDE_PYTHON else f"-I{sysconfig.get_path('include')}" for part in command]
+    start = time.perf_counter()
+    done = subprocess.run(
+        real,
+        cwd=folder,
+        env=plain | {"NO_COLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    seconds = time.perf_counter() - start
+    said = done.stdout + done.stderr
+    if done.returncode:
+        raise CompileError(said.strip() or f"the compiler ended with exit status {done.returncode}")
+    (folder / MESSAGES).write_text(said, encoding="utf-8")
+    return seconds
+
+
+def _arguments(
+    kind: str, inputs: list[str], flags: list[str], libraries: Sequence[str], output: str
+) -> list[str]:
+    """The compiler's arguments, in the order that linkers want: what needs a library comes before it."""
+    options, linked = [], [f"-l{library}" for library in libraries]
+    rest = iter(flags)
+    for flag in rest:
+        if flag == "-l":
+            linked.append(f"-l{next(rest, '')}")
+        elif flag.startswith("-l"):
+            linked.append(flag)
+        else:
+            options.append(flag)
+    level = [flag for flag in options if re.fullmatch(r"-O\w*", flag)] or ["-O3"]
+    options = [*level, "-Wall", "-Wextra", *(flag for flag in options if flag not in level)]
+    shape = {
+        "executable": [],
+        "shared": ["-fPIC", "-shared"],
+        "extension": ["-fPIC", "-shared", INCLUDE_PYTHON],
+    }[kind]
+    if (
+        kind == "extension" and sys.platform == "darwin"
+    ):  # the interpreter that loads it brings Python's symbols
+        shape = ["-bundle", "-undefined", "dynamic_lookup", INCLUDE_PYTHON]
+    return [*options, *shape, *inputs, "-o", output, *linked]
+
+
+def _suffix(kind: str) -> str:
+    if kind == "executable":
+        return ""
+    return ".dylib" if kind == "shared" and sys.platform == "darwin" else ".so"
+
+
+# What a build is made of ------------------------------------------------------------------------------------
+
+
+def _files(source: object) -> list[Path]:
+    """The files in `source`, absolute; none when it is C code."""
+    if isinstance(source, str):
+        return []
+    paths = [source] if isinstance(source, os.PathLike) else list(source)
+    files = [Path(path).resolve() for path in paths]
+    for file in files:
+        if not file.is_file():
+            raise FileNotFoundError(f"there is no file {_short(file)}")
+    return files
+
+
+def _named(flags: list[str]) -> list[Path]:
+    """Files among the flags, such as a second `.c` file."""
+    return [Path(flag).resolve() for flag in flags if not flag.startswith("-") and Path(flag).is_file()]
+
+
+def _folders(flags: list[str]) -> list[Path]:
+    return [
+        Path(flag.removeprefix("-I")).resolve() for flag in flags if Path(flag.removeprefix("-I")).is_dir()
+    ]
+
+
+def _with_includes(file: Path, folders: list[Path], seen: set[Path] | None = None) -> Iterator[str]:
+    """The text of `file` and of every local header it includes, directly or not."""
+    seen = set() if seen is None else seen
+    if file in seen:
+        return
+    seen.add(file)
+    text = file.read_bytes().decode("utf-8", "replace")
+    yield text
+    for header in re.findall(r'^\s*#\s*include\s*"([^"]+)"', text, flags=re.MULTILINE):
+        for found in (folder / header for folder in [file.parent, *folders]):
+            if found.is_file():
+                yield from _with_includes(found.resolve(), folders, seen)
+                break
+
+
+def _from(folder: Path, flags: list[str]) -> list[str]:
+    """`flags` with the paths in them, relative to the current directory, made relative to `folder`."""
+    moved = []
+    for flag in flags:
+        option, path = re.fullmatch(r"(-[IL]|)(.*)", flag, re.DOTALL).groups()
+        if path and not path.startswith("-") and ("/" in path or option) and Path(path).exists():
+            path = os.path.relpath(path, folder)
+        moved.append(option + path)
+    return moved
+
+
+# Where it happens -------------------------------------------------------------------------------------------
+
+
+def _compiler() -> Compiler:
+    if os.name == "nt":
+        raise CompileError(
+            "Compiling from a cell works on Linux and macOS. On Windows, use WSL: `wsl --install`."
+        )
+    compiler = find_compiler()
+    if compiler is None:
+        cure = "xcode-select --install" if sys.platform == "darwin" else "sudo apt install gcc"
+        raise CompileError(
+            f"There is no C compiler on this machine. `{cure}`, or `./build.sh setup`, brings one."
+        )
+    return compiler
+
+
+def _no_headers() -> str:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    cures = {
+        "apt-get": f"sudo apt install python{version}-dev",
+        "dnf": f"sudo dnf install python{version}-devel",
+    }
+    cure = next((cure for tool, cure in cures.items() if shutil.which(tool)), f"uv python install {version}")
+    return f"Python {platform.python_version()} has no C headers (Python.h) on this machine. `{cure}` brings them."
+
+
+def _cells() -> Path:
+    """The folder of the builds: in the repository, or the user's own in the temporary folder."""
+    cells = REPOSITORY / "build" / "cells"
+    with contextlib.suppress(OSError):
+        cells.mkdir(parents=True, exist_ok=True)
+        if os.access(cells, os.W_OK):
+            return cells
+    mine = Path(tempfile.gettempdir(), f"fast-snek-{os.getuid()}")
+    mine.mkdir(mode=0o700, exist_ok=True)
+    if mine.stat().st_uid != os.getuid():  # a library is loaded from here: it must be nobody else's
+        mine = Path(tempfile.mkdtemp(prefix="fast-snek-"))
+    (mine / "cells").mkdir(exist_ok=True)
+    return mine / "cells"
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Only one process at a time builds in `folder`; a process that dies lets go."""
+    import fcntl
+
+    with open(folder / "lock", "w") as lock:
+        with contextlib.suppress(OSError):  # a network file system without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _short(path: Path) -> str:
+    return (
+        str(path.relative_to(REPOSITORY))
+        if path.is_relative_to(REPOSITORY)
+        else f"{path.parent.name}/{path.name}"
+    )
+
+
+def _shown(command: list[str]) -> str:
+    """`command` as a line for the shell, without this machine's paths."""
+    program, *arguments = command
+    words = ["python3" if program == sys.executable else Path(program).name]
+    words += [part if part == INCLUDE_PYTHON else shlex.quote(part) for part in arguments]
+    line = " ".join(words)
+    return line.replace(INCLUDE_PYTHON, f"\\\n    {INCLUDE_PYTHON} \\\n   ")
+
+
+# Loading what was built -------------------------------------------------------------------------------------
+
+
+class Library(ctypes.CDLL):
+    """A `ctypes.CDLL` that knows its `path` and doesn't show it."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            super().__init__(str(path))
+        except OSError as error:
+            raise OSError(str(error).replace(str(path), path.name)) from None
+        self.path = path
+
+    def __getattr__(self, name: str):
+        try:
+            return super().__getattr__(name)
+        except AttributeError as error:
+            raise AttributeError(str(error).replace(self._name, Path(self._name).name)) from None
+
+    def __repr__(self) -> str:
+        return f"<Library {self.path.name}>"
+
+
+def load_extension(name: str, path: Path) -> ModuleType:
+    """Import the extension module `name` from `path` and make it the one that `import name` finds.
+
+    A module already loaded from this very path is returned as it is: an extension module is loaded once.
+    """
+    loaded = sys.modules.get(name)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+        return loaded
+    loader = ExtensionFileLoader(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    try:
+        module = importlib.util.module_from_spec(spec)
+        loader.exec_module(module)
+    except ImportError as error:
+        raise ImportError(str(error).replace(str(path), path.name), name=name) from None
+    sys.modules[name] = module
+    return module
+
+
+def register(shell) -> None:
+    """Give the running IPython `%%c` and `%%cext`."""
+    from IPython.core.error import UsageError
+
+    def parse(magic: str, line: str, cell: str) -> tuple[str, list[str], str]:
+        name, *flags = shlex.split(line) or [""]
+        if not name.isidentifier():
+            raise UsageError(f"%%{magic} NAME [compiler flags]: NAME becomes a Python variable")
+        # The magic is line 1 of the cell, so the compiler's line numbers are the cell's.
+        return name, flags, f"/* %%{magic} {line.replace('*/', '')} */\n{cell}"
+
+    def c(line: str, cell: str) -> None:
+        """%%c NAME [flags]: compile the cell to a shared library and bind NAME to it (a ctypes.CDLL)."""
+        name, flags, source = parse("c", line, cell)
+        shell.user_ns[name] = Library(cc(source, name=name, flags=flags))
+
+    def cext(line: str, cell: str) -> None:
+        """%%cext NAME [flags]: compile the cell to the extension module NAME and import it."""
+        name, flags, source = parse("cext", line, cell)
+        loaded = getattr(sys.modules.get(name), "__file__", None)
+        if name in sys.stdlib_module_names or (
+            name in sys.modules and not str(loaded).startswith(str(_cells()))
+        ):
+            raise UsageError(f"there is a module {name} already; choose another name")
+        shell.user_ns[name] = load_extension(name, cc(source, name=name, kind="extension", flags=flags))
+
+    shell.register_magic_function(c, "cell", "c")
+    shell.register_magic_function(cext, "cell", "cext")
