@@ -1,6 +1,8 @@
-"""Builds `snek._snek` from C. What a table can say is in pyproject.toml; the extension's flags need a program.
+"""Builds `snek._snek` from C. What a table can say is in pyproject.toml; the rest needs a program.
 
-SNEK_CFLAGS and SNEK_LDFLAGS add flags at the end, for sanitizers and for `-Werror`.
+CC picks the compiler: gcc, clang, or `python -m ziglang cc`. SNEK_CFLAGS and SNEK_LDFLAGS add flags at the end, for
+sanitizers and for `-Werror`. Only the C standard's own floating point: no -ffast-math; and no -march=native, the
+kernels that need a newer CPU than the compiler's default ask for it themselves, and are chosen at run time.
 """
 
 import os
@@ -16,6 +18,10 @@ if sys.platform == "win32":
 HERE = Path(__file__).resolve().parent
 os.chdir(HERE)
 
+# Inside the course's repository, what is made on the way goes where all that is generated goes.
+SCRATCH = HERE.parent / "build" / "csrc" if (HERE.parent / "build.sh").exists() else HERE / "build"
+SCRATCH.mkdir(parents=True, exist_ok=True)
+
 
 def files(*patterns: str) -> list[str]:
     """Relative paths, as setuptools wants them, in an order that does not depend on the file system."""
@@ -26,7 +32,12 @@ def flags(variable: str) -> list[str]:
     return shlex.split(os.environ.get(variable, ""))
 
 
+# zig's linker refuses some of the flags that a Debian Python was linked with, and would have its extensions linked with.
+if "zig" in os.environ.get("CC", "") and sys.platform == "linux":
+    os.environ.setdefault("LDSHARED", os.environ["CC"] + " -shared")
+
 setup(
+    options={"build": {"build_base": str(SCRATCH)}, "egg_info": {"egg_base": str(SCRATCH)}},
     ext_modules=[
         Extension(
             "snek._snek",

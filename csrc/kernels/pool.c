@@ -44,6 +44,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* What threads write often lives this far apart: x86 fetches cache lines in pairs, Apple's are 128 bytes. */
 #define LINE 128
@@ -182,6 +183,23 @@ pool_helper(void *unused)
         }
     }
     return NULL;
+}
+
+/* How many helpers there should be: as many as the jobs at hand want together, so that they don't wait for each other,
+   but no more than the machine has CPUs, unless a single job asks for more. */
+static size_t
+pool_demand_lock_held(void)
+{
+    size_t sum = 0, largest = 0;
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t cpus = online > 0 ? (size_t)online : 1;
+
+    for (const job *work = the_pool.jobs; work != NULL; work = work->next) {
+        sum += work->wanted;
+        largest = work->wanted > largest ? work->wanted : largest;
+    }
+    sum = sum > cpus ? cpus : sum;
+    return sum > largest ? sum : largest;
 }
 
 /* Starts helpers until there are `count`, or the system refuses: then there are fewer, and that is all. */
@@ -325,15 +343,14 @@ pool_add(job *self)
 {
     pthread_mutex_lock(&the_pool.lock);
     job **end = &the_pool.jobs;
-    size_t wanted = self->wanted;
 
     while (*end != NULL) {
         end = &(*end)->next;
     }
     *end = self;
     self->generation = the_pool.generation;
-    pool_start_helpers_lock_held(wanted);
-    for (size_t i = 0; i < wanted && i < the_pool.idle; i++) {
+    pool_start_helpers_lock_held(pool_demand_lock_held());
+    for (size_t i = 0; i < self->wanted && i < the_pool.idle; i++) {
         pthread_cond_signal(&the_pool.work);
     }
     pthread_mutex_unlock(&the_pool.lock);
