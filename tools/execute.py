@@ -1,0 +1,315 @@
+"""Execute notebooks from top to bottom in a fresh kernel: `./build.sh run`, the tests and `--save` all come here.
+
+    python tools/execute.py                    every notebook, in order; writes nothing
+    python tools/execute.py 01 02              only these
+    python tools/execute.py 02 --save          and store the outputs in the file: the way committed outputs are made
+    python tools/execute.py 02 --solutions     with the solutions in the exercise cells (cannot be saved)
+
+The kernel is the Python that runs this file, whatever other kernels are registered on the machine. It works in
+notebooks/, with IPython's defaults (no start-up files, no history) and a folder of its own for temporary files, so that
+what a notebook leaves behind can be seen. Exit status: 0, 1 when a cell fails, 2 when asked for what does not exist.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from canonical import NOTEBOOKS, SOLUTIONS, canonical, course, read, write
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+
+CELL_TIMEOUT = 120  # seconds
+
+
+@dataclass
+class ExecutedNotebook:
+    """What one run produced. `seconds` has one entry a cell (0.0 for Markdown)."""
+
+    path: Path
+    notebook: NotebookNode
+    seconds: list[float] = field(default_factory=list)
+    left_behind: list[str] = field(default_factory=list)
+
+    @property
+    def outputs(self) -> list[NotebookNode]:
+        """Every output of every cell, in order."""
+        return [output for cell in self.notebook.cells for output in cell.get("outputs", [])]
+
+
+class NotebookFailed(Exception):
+    """A cell failed: says which, with its source and what it printed."""
+
+
+def execute(
+    path: Path,
+    solutions: Path | None = None,
+    quick: bool = False,
+    *,
+    timeout: float = CELL_TIMEOUT,
+    progress: Callable[[int, int], None] = lambda number, count: None,
+) -> ExecutedNotebook:
+    """Run the notebook at `path` and return it with its outputs; the file stays as it is.
+
+    `solutions`: a file whose `# %% exercise-N` sections replace the cells tagged `exercise-N`. `quick`: smaller
+    measurements (FAST_SNEK_QUICK=1). `progress(number, count)` is called before each cell. Raises NotebookFailed.
+    """
+    notebook = read(path)
+    if solutions:
+        put_in(notebook, read_solutions(solutions))
+    done = ExecutedNotebook(path, notebook)
+    segments = _shared_memory()
+    with _kernel(notebook, quick, timeout, done.left_behind) as client:
+        count = 0
+        for number, cell in enumerate(notebook.cells, 1):
+            progress(number, len(notebook.cells))
+            start = time.perf_counter()
+            try:
+                client.execute_cell(cell, number - 1)
+            except CellTimeoutError:
+                raise _failure(
+                    path, number, cell, f"No end after {timeout:g} s: the run was stopped."
+                ) from None
+            except DeadKernelError:
+                raise _failure(
+                    path, number, cell, "The kernel died: the cell crashed it or used all memory."
+                ) from None
+            except CellExecutionError:
+                raise _failure(path, number, cell, "The cell raised an error.") from None
+            done.seconds.append(time.perf_counter() - start)
+            if cell.get("execution_count"):
+                cell.execution_count = count = count + 1
+                for output in cell.outputs:
+                    if "execution_count" in output:
+                        output.execution_count = count
+    done.left_behind += [f"shared-memory segment {name}" for name in _wait_for(lambda: _orphans(segments))]
+    return done
+
+
+def read_solutions(path: Path) -> dict[str, str]:
+    """{tag: source} of a solutions file; what stands before the first section is for its readers."""
+    _, *parts = re.split(r"^# %% *(exercise-\d+) *\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {tag: source.strip() for tag, source in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def put_in(notebook: NotebookNode, solutions: dict[str, str]) -> None:
+    """Replace the source of each cell tagged exercise-N; every exercise needs its solution, and the reverse."""
+    stubs = {tag: cell for cell in notebook.cells for tag in exercise_tags(cell)}
+    if stubs.keys() != solutions.keys():
+        raise NotebookFailed(f"the notebook has {sorted(stubs)}, its solutions have {sorted(solutions)}")
+    for tag, cell in stubs.items():
+        cell.source = solutions[tag]
+
+
+def exercise_tags(cell: NotebookNode) -> list[str]:
+    return [tag for tag in cell.metadata.get("tags", []) if re.fullmatch(r"exercise-\d+", tag)]
+
+
+class _ThisPython(KernelSpecManager):
+    """Only one kernel exists: the Python that runs this."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(argv=argv, display_name="Python 3 (ipykernel)", language="python")
+
+
+@contextlib.contextmanager
+def _kernel(
+    notebook: NotebookNode, quick: bool, timeout: float, left_behind: list[str]
+) -> Iterator[NotebookClient]:
+    """A running kernel. Ends with it and everything it started, whatever happens; a clean end notes what was left."""
+    private = Path(tempfile.mkdtemp(prefix="fast-snek-"))
+    (scratch := private / "tmp").mkdir()
+    own = {"TQDM_DISABLE": "1", "IPYTHONDIR": str(private / "ipython"), "TMPDIR": str(scratch)}
+    own |= {"FAST_SNEK_QUICK": "1"} if quick else {}
+    inherited = {name: value for name, value in os.environ.items() if name != "FAST_SNEK_QUICK"}
+    manager = AsyncKernelManager(
+        kernel_name="python3",
+        kernel_spec_manager=_ThisPython(),
+        connection_file=str(private / "kernel.json"),
+        transport="ipc",  # files in our own folder: no port that others on this machine could reach
+        ip=str(private / "ipc"),
+    )
+    client = NotebookClient(
+        notebook, km=manager, timeout=timeout, startup_timeout=60, iopub_timeout=30, record_timing=False
+    )
+    session = None
+    try:
+        client.start_new_kernel(env=inherited | own, cwd=str(NOTEBOOKS))
+        session = manager.provisioner.pid
+        client.start_new_kernel_client()
+        client.shutdown_kernel = "immediate"
+        yield client
+        left_behind += [f"process {name}" for name in _wait_for(lambda: _children(session))]
+        client.shutdown_kernel = "graceful"
+    finally:
+        if session:
+            client._cleanup_kernel()
+            for process in _wait_for(lambda: _session(session)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+        left_behind += [
+            f"temporary file {path.relative_to(scratch)}"
+            for path in _wait_for(lambda: sorted(scratch.iterdir()))
+        ]
+        shutil.rmtree(private, ignore_errors=True)
+
+
+def _failure(path: Path, number: int, cell: NotebookNode, what: str) -> NotebookFailed:
+    lines = [
+        f"{path.name}: cell {number}: {what}",
+        "",
+        *(f"    {line}" for line in cell.source.splitlines()),
+        "",
+    ]
+    for output in cell.get("outputs", []):
+        if output.output_type == "error":
+            lines.append("\n".join(output.traceback))
+        elif output.output_type == "stream":
+            lines.append(output.text.rstrip("\n"))
+        else:
+            lines.append(output.data.get("text/plain", f"({', '.join(output.data)})"))
+    text = "\n".join(lines)
+    return NotebookFailed(text if sys.stdout.isatty() else re.sub(r"\x1b\[[\d;]*m", "", text))
+
+
+def _wait_for(running: Callable[[], list], patience: float = 3.0) -> list:
+    """What still runs after `patience` seconds."""
+    until = time.monotonic() + patience
+    while (alive := running()) and time.monotonic() < until:
+        time.sleep(0.05)
+    return alive
+
+
+def _children(kernel: int) -> list[str]:
+    """Commands of the processes below the kernel, except the two that multiprocessing keeps until the kernel ends."""
+    found = []
+    for process in psutil.Process(kernel).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            command = " ".join(process.cmdline())
+            kept = process.ppid() == kernel and re.search(
+                r"multiprocessing\.(resource_tracker|forkserver) ", command
+            )
+            if not kept and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(command[:80])
+    return found
+
+
+def _session(session: int) -> list[psutil.Process]:
+    """Processes of this session that have not ended."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def _shared_memory() -> set[str]:
+    """Named shared memory of this machine (Linux lists it as files; elsewhere it cannot be listed)."""
+    folder = Path("/dev/shm")
+    return (
+        {path.name for path in folder.iterdir() if path.stat().st_uid == os.getuid()}
+        if folder.is_dir()
+        else set()
+    )
+
+
+def _orphans(before: set[str]) -> list[str]:
+    """New segments that no running process has mapped: other programs may have made some meanwhile."""
+    if not (new := _shared_memory() - before):
+        return []
+    mapped = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            mapped |= {
+                Path(entry.path).name for entry in process.memory_maps() if entry.path.startswith("/dev/shm/")
+            }
+    return sorted(new & _shared_memory() - mapped)
+
+
+def choose(wanted: list[str]) -> list[Path]:
+    """Notebooks by number, name or path; all of them when none is named. SystemExit(2) for one that does not exist."""
+    every = {path.name[:2]: path for path in course()}
+    chosen = []
+    for name in wanted:
+        path = every.get(Path(name).name[:2].zfill(2)) if re.match(r"\d{1,2}(_|$)", Path(name).name) else None
+        if not path:
+            print(f"There is no notebook {name}; there are {' '.join(every) or 'none yet'}.", file=sys.stderr)
+            raise SystemExit(2)
+        chosen.append(path)
+    return sorted(set(chosen)) if wanted else list(every.values())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("notebooks", nargs="*", metavar="NN", help="number or name; all when none is given")
+    parser.add_argument("--save", action="store_true", help="store the outputs in the notebook")
+    parser.add_argument("--solutions", action="store_true", help="with the solutions in the exercise cells")
+    parser.add_argument("--quick", action="store_true", help="smaller measurements, as the tests use")
+    options = parser.parse_args(arguments)
+    if options.save and (options.solutions or options.quick):
+        parser.error("--save stores a full run of the notebook as it is: without --solutions and --quick")
+    for path in choose(options.notebooks):
+        if not run(path, options):
+            return 1
+    return 0
+
+
+def run(path: Path, options: argparse.Namespace) -> bool:
+    """One notebook with its progress on the terminal; True when all went well."""
+    live = sys.stdout.isatty()
+    name = path.stem.replace("_", " ", 1)
+
+    def progress(number: int, count: int) -> None:
+        if live:
+            print(f"\r\x1b[K{name}  cell {number}/{count}", end="", flush=True)
+
+    try:
+        solutions = SOLUTIONS / f"{path.stem}.py" if options.solutions else None
+        done = execute(path, solutions, options.quick, progress=progress)
+    except NotebookFailed as failure:
+        print("\r\x1b[K" * live + f"{name}  failed\n\n{failure}", flush=True)
+        return False
+    finally:
+        if live:
+            print("\r\x1b[K", end="", flush=True)
+    slowest = max(range(len(done.seconds)), key=done.seconds.__getitem__)
+    print(f"{name}  {len(done.seconds)} cells  {sum(done.seconds):.1f} s  "
+          f"(cell {slowest + 1}: {done.seconds[slowest]:.1f} s)", flush=True)  # fmt: skip
+    for thing in done.left_behind:
+        print(f"  leaves behind: {thing}")
+    noise = [output.text.strip() for output in done.outputs if output.get("name") == "stderr"]
+    if options.save and noise:
+        print(
+            "  not saved, for a cell prints to stderr:\n    " + "\n    ".join("\n".join(noise).splitlines())
+        )
+        return False
+    if options.save:
+        write(path, canonical(done.notebook))
+    return True
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the kernel ends with this program
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\nInterrupted; nothing half-written, no kernel left.", file=sys.stderr)
+        sys.exit(130)
