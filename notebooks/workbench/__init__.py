@@ -8,7 +8,10 @@
 | `run`     | `%%runon`, `%%child`: a cell in another interpreter, or in a child       |
 | `draw`    | the figures of the course                                               |
 | `check`   | the checkers of the exercises                                           |
-| `show`    | how all of the above turn numbers into words and tables                  |
+
+Behind them: `results` (medians, ratios, their intervals), `same` (are two results equal?), `behaviour` (does a function
+release the GIL, does it leak?), `cores` (how many may this process use?), `show` (numbers as words, results as tables)
+and `probe.c` (the limits of the machine).
 
 Each module is short. Open the one you are curious about.
 

@@ -6,24 +6,21 @@ wrong answer: it returns a `Verdict`, which a notebook shows as one line.
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import os
 import signal
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from workbench import behaviour
+from workbench.behaviour import leaks, releases_gil
 from workbench.measure import race
 from workbench.same import difference
 from workbench.show import Shown, duration, shortened, si, three_digits, times
 
-__all__ = "Verdict check_function check_value leaks prediction releases_gil".split()
+__all__ = ["Verdict", "check_function", "check_value", "leaks", "prediction", "releases_gil"]
 
 TIME_LIMIT = 10.0  # seconds for all calls of a learner's function; the reference takes milliseconds
 CLOSE_GUESS = 1.25  # a prediction within this factor counts as right
@@ -57,13 +54,16 @@ def prediction(guess: float | None, measured: Any, unit: str = "x") -> Verdict:
         guess = float(guess)
     except (TypeError, ValueError):
         return Verdict("wrong", f"{said} Your guess should be a number, not {shortened(guess)}.")
-    said = f"You guessed {_quantity(guess, unit)}. {said}"
+    said = f"You guessed {guess:g}{unit if unit == 'x' else f' {unit}'}. {said}"
     if not (guess > 0 and measured > 0):
         return Verdict("right" if guess == measured else "wrong", said)
     off = max(guess / measured, measured / guess)
     if off <= CLOSE_GUESS:
         return Verdict("right", f"{said} Well guessed.")
-    return Verdict("wrong", f"{said} Your guess is {times(off)} too {'high' if guess > measured else 'low'}.")
+    return Verdict(
+        "wrong",
+        f"{said} Your guess is {three_digits(off)} times too {'high' if guess > measured else 'low'}.",
+    )
 
 
 def check_value(value: Any, expected: Any, *, hint: str = "", rtol: float | None = None) -> Verdict:
@@ -110,21 +110,25 @@ def check_function(
         with _time_limit(TIME_LIMIT):
             reason = _wrong_result(f, reference, cases, same, hints)
     except _TooLong:
-        reason = _sentences(f"still running after {duration(TIME_LIMIT)}, so it was stopped", hints.get("time"))
+        reason = _sentences(
+            f"still running after {duration(TIME_LIMIT)}, so it was stopped", hints.get("time")
+        )
     if reason is ...:
         return Verdict("not tried yet")
     last = cases[-1]
     if reason is None and faster_than is not None:
         reason = _too_slow(f, faster_than, last, by, same, hints)
-    if reason is None and releases_gil and not globals()["releases_gil"](lambda: f(*last)):
+    if reason is None and releases_gil and not behaviour.releases_gil(lambda: f(*last)):
         held = "right, but no other thread could run during the call: it keeps the GIL"
         reason = _sentences(held, hints.get("gil"))
-    if reason is None and leaks and (found := globals()["leaks"](f, *last)):
+    if reason is None and leaks and (found := behaviour.leaks(f, *last)):
         reason = _sentences(f"right, but it leaks: {found}", hints.get("leaks"))
     return Verdict("right", "right") if reason is None else Verdict("wrong", reason)
 
 
-def _wrong_result(f: Callable, reference: Callable, cases: list, same: Callable | None, hints: Mapping) -> Any:
+def _wrong_result(
+    f: Callable, reference: Callable, cases: list, same: Callable | None, hints: Mapping
+) -> Any:
     """Why the first failing input fails; None when none does; Ellipsis when `f` is an untouched stub."""
     blanks = 0
     for number, args in enumerate(cases, 1):
@@ -136,8 +140,13 @@ def _wrong_result(f: Callable, reference: Callable, cases: list, same: Callable 
             raise
         except Exception as error:
             said = shortened(str(error), 100)[1:-1]
-            hint = next((text for key, text in hints.items() if isinstance(key, type) and isinstance(error, key)), None)
-            return _sentences(f"`{call}` raises {type(error).__name__}: {said}", hint or hints.get("exception"))
+            hint = next(
+                (text for key, text in hints.items() if isinstance(key, type) and isinstance(error, key)),
+                None,
+            )
+            return _sentences(
+                f"`{call}` raises {type(error).__name__}: {said}", hint or hints.get("exception")
+            )
         if got is ...:
             blanks += 1
             if blanks == number:
@@ -158,7 +167,9 @@ def _comparison(got: Any, expected: Any) -> str:
     return f"{short} ({where})" if where else short
 
 
-def _too_slow(f: Callable, other: Callable, args: tuple, by: float | None, same: Callable | None, hints: Mapping) -> Any:
+def _too_slow(
+    f: Callable, other: Callable, args: tuple, by: float | None, same: Callable | None, hints: Mapping
+) -> Any:
     """Why `f` is not fast enough; None when it is. In doubt, and on a noisy machine, for the learner."""
     name = getattr(other, "__name__", "the other")
     thunks = {"other": lambda: other(*args), "yours": lambda: f(*args)}
@@ -168,114 +179,9 @@ def _too_slow(f: Callable, other: Callable, args: tuple, by: float | None, same:
         if enough:
             return None
     wanted = f"{times(by)} as fast" if by is not None else "faster"
-    return _sentences(f"right, but {times(ratio)} as fast as {name}; it should be {wanted}", hints.get("speed"))
-
-
-def releases_gil(f: Callable[[], Any]) -> bool:
-    """Can other threads run while `f()` runs? A heartbeat thread must tick throughout the calls.
-
-    On a build with the GIL, the switch interval is raised meanwhile, so that pure Python, which gives way every 5 ms
-    without being asked, does not pass for C that lets go. On a free-threaded build other threads always tick; what
-    must not happen there is that `f` keeps its thread state attached, since then nobody can stop the world: the
-    heartbeat is a garbage collection, which has to. (There, pure Python passes.)
-
-    `f` is called for a tenth of a second or more. Code that releases the GIL for less than half of that fails.
-    """
-    attached_matters = not getattr(sys, "_is_gil_enabled", lambda: True)()
-    beat: Callable[[], Any] = gc.collect if attached_matters else (lambda: None)
-    f()  # warm-up: imports and caches must not count
-    interval = sys.getswitchinterval()
-    for _ in range(3):  # a busy machine may keep the heartbeat off the processor; a held GIL does so every time
-        beats: list[float] = []
-        started, stop = threading.Event(), threading.Event()
-
-        def heart(beats: list[float] = beats, started=started, stop=stop) -> None:
-            while not stop.is_set():
-                beat()
-                beats.append(time.perf_counter())
-                started.set()
-                time.sleep(0.001)
-
-        thread = threading.Thread(target=heart, daemon=True)
-        try:
-            thread.start()
-            started.wait()
-            sys.setswitchinterval(1000)
-            begin = now = time.perf_counter()
-            while now - begin < 0.1:
-                f()
-                now = time.perf_counter()
-            during = [t for t in beats if begin < t < now]
-        finally:
-            sys.setswitchinterval(interval)
-            stop.set()
-            thread.join()
-        moments = [begin, *during, now]
-        longest_silence = max(b - a for a, b in zip(moments, moments[1:], strict=False))
-        if len(during) >= 3 and longest_silence < (now - begin) / 2:
-            return True
-    return False
-
-
-def leaks(f: Callable, *args: Any) -> str | None:
-    """What every call of `f(*args)` leaves behind, in words; None when nothing.
-
-    The idea of CPython's own `regrtest -R`: after a warm-up, count before and after many calls, several times over;
-    only what grows every time, by one or more a call, is a leak. Counted are blocks of the Python allocator, bytes on
-    the C heap (glibc only), references to the arguments, and open files. What it can't see: memory that `f` keeps
-    where it can still be reached is growth, and is reported, too; a leak on a path that these arguments don't take;
-    a reference to an immortal object (None, small integers), which does no harm.
-    """
-    for _ in range(3):  # noise from other threads seldom grows in step three times over
-        found = _growth(f, args)
-        if found is None:
-            return None
-    return found
-
-
-def _growth(f: Callable, args: tuple, calls: int = 100, repeats: int = 5) -> str | None:
-    before = None
-    grown: dict[str, list[float]] = {}
-    for repeat in range(3 + repeats):
-        for _ in range(calls):
-            f(*args)
-        after = _resources(args)
-        if before is not None and repeat >= 3:
-            for name in after:
-                grown.setdefault(name, []).append((after[name] - before[name]) / calls)
-        before = after
-    for name, each in grown.items():
-        if min(each) > 0.9:
-            return f"{three_digits(round(min(each), 1))} {name} a call"
-    return None
-
-
-def _resources(args: tuple) -> dict[str, int]:
-    gc.collect()
-    counts = {f"references to argument {i}": sys.getrefcount(arg) for i, arg in enumerate(args, 1)}
-    counts["memory blocks"] = sys.getallocatedblocks()
-    counts["bytes of C heap"] = _heap()
-    if os.path.isdir("/dev/fd"):
-        counts["open files"] = len(os.listdir("/dev/fd"))
-    return counts
-
-
-class _Mallinfo2(ctypes.Structure):
-    """What glibc's mallinfo2() returns; `uordblks` and `hblkhd` are the bytes in use, small and large."""
-
-    _fields_ = [(name, ctypes.c_size_t) for name in (
-        "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
-    )]  # fmt: skip
-
-
-def _heap() -> int:
-    """Bytes in use on the C heap; 0 where the C library can't tell."""
-    mallinfo2 = getattr(ctypes.CDLL(None), "mallinfo2", None)
-    if mallinfo2 is None:
-        return 0
-    mallinfo2.restype = _Mallinfo2
-    info = mallinfo2()
-    return info.uordblks + info.hblkhd
+    return _sentences(
+        f"right, but {times(ratio)} as fast as {name}; it should be {wanted}", hints.get("speed")
+    )
 
 
 class _TooLong(BaseException):

@@ -1,0 +1,453 @@
+/* How fast can this machine compute, and how fast can it read?
+ *
+ *     probe THREADS BYTES [ISA]
+ *
+ * prints one line "name value" for each limit: cycles, FLOP or bytes per second. BYTES is the size of the buffer for the
+ * main-memory test; it should be several times the last cache. ISA (avx512, avx2, sse2, neon, plain) forces an
+ * instruction set; by default the widest that this processor has. `peak()` in machine.py runs it and reads the lines.
+ *
+ * Each limit is the best of several runs: noise can only make a run slower. Two things keep the optimiser from deleting
+ * the work, as it deletes every computation whose result nobody sees: results end up in a volatile variable, and an
+ * empty asm statement tells the compiler that a value or the memory may have changed.
+ *
+ * Threads: each owns its buffer and touches it first, so that its pages lie near its core; they share the counter that
+ * starts them together, and nothing else.
+ */
+#define _GNU_SOURCE /* madvise, clock_gettime */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+enum { RUNS = 15, MAX_THREADS = 1024 };
+
+/* A fused multiply-add takes 4 cycles, and a core starts 2 (x86) or 4 (big ARM cores) in each: so many must be under
+ * way at once, each on an accumulator of its own, or the core waits for itself. */
+#if defined(__aarch64__)
+enum { CHAINS = 24 };
+#else
+enum { CHAINS = 12 };
+#endif
+
+/* Read at run time, so that the compiler can't compute with them; x -> x * factor + step stays near 1. */
+static volatile double factor = 0.999999, step = 1e-6;
+static volatile double sink;
+
+/* A kernel does its work `rounds` times, over `bytes` of `data` where it reads any. */
+typedef double (*kernel_fn)(const void *data, size_t bytes, size_t rounds);
+
+/* ---- the clock: each addition needs the result of the one before, and takes one cycle ---- */
+
+static double
+clock_chain(const void *data, size_t bytes, size_t rounds)
+{
+    (void)data, (void)bytes;
+    uint64_t x = 0;
+    uint64_t one = (uint64_t)(factor + 1); /* 1, but the compiler doesn't know */
+    for (size_t r = 0; r < rounds; r++) {
+#pragma GCC unroll 16
+        for (int i = 0; i < 16; i++) {
+            x += one;
+            __asm__ volatile("" : "+r"(x));
+        }
+    }
+    return (double)x;
+}
+
+/* ---- arithmetic: CHAINS independent chains of x = x * a + b ---- */
+
+/* A register of its own for every x: or the compiler packs neighbours into a vector, and the scalar test is none. */
+#if defined(__x86_64__)
+#define KEEP_SCALAR(x) __asm__ volatile("" : "+x"(x))
+#elif defined(__aarch64__)
+#define KEEP_SCALAR(x) __asm__ volatile("" : "+w"(x))
+#else
+#define KEEP_SCALAR(x) __asm__ volatile("" : "+m"(x))
+#endif
+
+static double
+scalar_muladd(const void *data, size_t bytes, size_t rounds)
+{
+    (void)data, (void)bytes;
+    double a = factor, b = step, x[CHAINS], sum = 0;
+    for (int c = 0; c < CHAINS; c++) {
+        x[c] = 1 + 0.01 * c;
+    }
+    for (size_t r = 0; r < rounds; r++) {
+#pragma GCC unroll 24
+        for (int c = 0; c < CHAINS; c++) {
+            double next = x[c] * a + b;
+            KEEP_SCALAR(next);
+            x[c] = next;
+        }
+    }
+    for (int c = 0; c < CHAINS; c++) {
+        sum += x[c];
+    }
+    return sum;
+}
+
+#if defined(__x86_64__) || defined(__aarch64__)
+#if defined(__x86_64__)
+__attribute__((target("fma")))
+#endif
+static double
+scalar_fma(const void *data, size_t bytes, size_t rounds)
+{
+    (void)data, (void)bytes;
+    double a = factor, b = step, x[CHAINS], sum = 0;
+    for (int c = 0; c < CHAINS; c++) {
+        x[c] = 1 + 0.01 * c;
+    }
+    for (size_t r = 0; r < rounds; r++) {
+#pragma GCC unroll 24
+        for (int c = 0; c < CHAINS; c++) {
+            double next = __builtin_fma(x[c], a, b);
+            KEEP_SCALAR(next);
+            x[c] = next;
+        }
+    }
+    for (int c = 0; c < CHAINS; c++) {
+        sum += x[c];
+    }
+    return sum;
+}
+#endif
+
+/* ---- reading: OR together all that is there; four accumulators, since one would be a chain ---- */
+
+static double
+plain_read(const void *data, size_t bytes, size_t rounds)
+{
+    const uint64_t *p = data;
+    uint64_t a0 = 0, a1 = 0, a2 = 0, a3 = 0;
+    for (size_t r = 0; r < rounds; r++) {
+        __asm__ volatile("" ::: "memory"); /* "memory may have changed": read it again */
+        for (size_t i = 0; i < bytes / 8; i += 4) {
+            a0 |= p[i], a1 |= p[i + 1], a2 |= p[i + 2], a3 |= p[i + 3];
+        }
+    }
+    return (double)(a0 | a1 | a2 | a3);
+}
+
+#if defined(__x86_64__)
+
+static double
+sse2_muladd(const void *data, size_t bytes, size_t rounds)
+{
+    (void)data, (void)bytes;
+    __m128d a = _mm_set1_pd(factor), b = _mm_set1_pd(step), x[CHAINS];
+    double lanes[2], sum = 0;
+    for (int c = 0; c < CHAINS; c++) {
+        x[c] = _mm_set1_pd(1 + 0.01 * c);
+    }
+    for (size_t r = 0; r < rounds; r++) {
+#pragma GCC unroll 24
+        for (int c = 0; c < CHAINS; c++) {
+            x[c] = _mm_add_pd(_mm_mul_pd(x[c], a), b);
+        }
+    }
+    for (int c = 0; c < CHAINS; c++) {
+        _mm_storeu_pd(lanes, x[c]);
+        sum += lanes[0] + lanes[1];
+    }
+    return sum;
+}
+
+__attribute__((target("avx2,fma"))) static double
+avx2_fma(const void *data, size_t bytes, size_t rounds)
+{
+    (void)data, (void)bytes;
+    __m256d a = _mm256_set1_pd(factor), b = _mm256_set1_pd(step), x[CHAINS];
+    double lanes[4], sum = 0;
+    for (int c = 0; c < CHAINS; c++) {
+        x[c] = _mm256_set1_pd(1 + 0.01 * c);
+    }
+    for (size_t r = 0; r < rounds; r++) {
+#pragma GCC unroll 24
+        for (int c = 0; c < CHAINS; c++) {
+            x[c] = _mm256_fmadd_pd(x[c], a, b);
+        }
+    }
+    for (int c = 0; c < CHAINS; c++) {
+        _mm256_storeu_pd(lanes, x[c]);
+        sum += lanes[0] + lanes[1] + lanes[2] + lanes[3];
+    }
+    return sum;
+}
+
+__attribute__((target("avx2"))) static double
+avx2_read(const void *data, size_t bytes, size_t rounds)
+{
+    const __m256i *p = data;
+    __m256i a0 = _mm256_setzero_si256(), a1 = a0, a2 = a0, a3 = a0;
+    int64_t lanes[4];
+    for (size_t r = 0; r < rounds; r++) {
+        __asm__ volatile("" ::: "memory");
+        for (size_t i = 0; i < bytes / sizeof *p; i += 4) {
+            a0 = _mm256_or_si256(a0, _mm256_load_si256(p + i));
+            a1 = _mm256_or_si256(a1, _mm256_load_si256(p + i + 1));
+            a2 = _mm256_or_si256(a2, _mm256_load_si256(p + i + 2));
+            a3 = _mm256_or_si256(a3, _mm256_load_si256(p + i + 3));
+        }
+    }
+    a0 = _mm256_or_si256(_mm256_or_si256(a0, a1), _mm256_or_si256(a2, a3));
+    _mm256_storeu_si256((__m256i *)lanes, a0);
+    return (double)(lanes[0] | lanes[1] | lanes[2] | lanes[3]);
+}
+
+__attribute__((target("avx512f"))) static double
+avx512_fma(const void *data, size_t bytes, size_t rounds)
+{
+    (void)data, (void)bytes;
+    __m512d a = _mm512_set1_pd(factor), b = _mm512_set1_pd(step), x[CHAINS];
+    double sum = 0;
+    for (int c = 0; c < CHAINS; c++) {
+        x[c] = _mm512_set1_pd(1 + 0.01 * c);
+    }
+    for (size_t r = 0; r < rounds; r++) {
+#pragma GCC unroll 24
+        for (int c = 0; c < CHAINS; c++) {
+            x[c] = _mm512_fmadd_pd(x[c], a, b);
+        }
+    }
+    for (int c = 0; c < CHAINS; c++) {
+        sum += _mm512_reduce_add_pd(x[c]);
+    }
+    return sum;
+}
+
+__attribute__((target("avx512f"))) static double
+avx512_read(const void *data, size_t bytes, size_t rounds)
+{
+    const char *p = data;
+    __m512i a0 = _mm512_setzero_si512(), a1 = a0, a2 = a0, a3 = a0;
+    for (size_t r = 0; r < rounds; r++) {
+        __asm__ volatile("" ::: "memory");
+        for (size_t i = 0; i < bytes; i += 256) {
+            a0 = _mm512_or_si512(a0, _mm512_load_si512(p + i));
+            a1 = _mm512_or_si512(a1, _mm512_load_si512(p + i + 64));
+            a2 = _mm512_or_si512(a2, _mm512_load_si512(p + i + 128));
+            a3 = _mm512_or_si512(a3, _mm512_load_si512(p + i + 192));
+        }
+    }
+    a0 = _mm512_or_si512(_mm512_or_si512(a0, a1), _mm512_or_si512(a2, a3));
+    return (double)_mm512_reduce_or_epi64(a0);
+}
+
+#elif defined(__aarch64__)
+
+static double
+neon_fma(const void *data, size_t bytes, size_t rounds)
+{
+    (void)data, (void)bytes;
+    float64x2_t a = vdupq_n_f64(factor), b = vdupq_n_f64(step), x[CHAINS];
+    double sum = 0;
+    for (int c = 0; c < CHAINS; c++) {
+        x[c] = vdupq_n_f64(1 + 0.01 * c);
+    }
+    for (size_t r = 0; r < rounds; r++) {
+#pragma GCC unroll 24
+        for (int c = 0; c < CHAINS; c++) {
+            x[c] = vfmaq_f64(b, x[c], a);
+        }
+    }
+    for (int c = 0; c < CHAINS; c++) {
+        sum += vaddvq_f64(x[c]);
+    }
+    return sum;
+}
+
+static double
+neon_read(const void *data, size_t bytes, size_t rounds)
+{
+    const uint64_t *p = data;
+    uint64x2_t a0 = vdupq_n_u64(0), a1 = a0, a2 = a0, a3 = a0;
+    for (size_t r = 0; r < rounds; r++) {
+        __asm__ volatile("" ::: "memory");
+        for (size_t i = 0; i < bytes / 8; i += 8) {
+            a0 = vorrq_u64(a0, vld1q_u64(p + i));
+            a1 = vorrq_u64(a1, vld1q_u64(p + i + 2));
+            a2 = vorrq_u64(a2, vld1q_u64(p + i + 4));
+            a3 = vorrq_u64(a3, vld1q_u64(p + i + 6));
+        }
+    }
+    a0 = vorrq_u64(vorrq_u64(a0, a1), vorrq_u64(a2, a3));
+    return (double)(vgetq_lane_u64(a0, 0) | vgetq_lane_u64(a0, 1));
+}
+
+#endif
+
+/* ---- one instruction set after the other, widest first; `lanes` doubles in a vector ---- */
+
+struct isa {
+    const char *name;
+    int lanes, available;
+    kernel_fn compute, compute_scalar, read;
+};
+
+static const struct isa *
+choose_isa(const char *wanted)
+{
+    static struct isa all[4];
+    size_t n = 0;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    int avx512 = __builtin_cpu_supports("avx512f") != 0;
+    int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    all[n++] = (struct isa){"avx512", 8, avx512 && avx2, avx512_fma, scalar_fma, avx512_read};
+    all[n++] = (struct isa){"avx2", 4, avx2, avx2_fma, scalar_fma, avx2_read};
+    all[n++] = (struct isa){"sse2", 2, 1, sse2_muladd, scalar_muladd, plain_read};
+#elif defined(__aarch64__)
+    all[n++] = (struct isa){"neon", 2, 1, neon_fma, scalar_fma, neon_read};
+#endif
+    all[n++] = (struct isa){"plain", 1, 1, scalar_muladd, scalar_muladd, plain_read};
+    for (size_t i = 0; i < n; i++) {
+        if (all[i].available && (wanted == NULL || strcmp(wanted, all[i].name) == 0)) {
+            return &all[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- running a kernel on several threads at once ---- */
+
+struct team {
+    kernel_fn kernel;
+    size_t threads, bytes, rounds;
+    atomic_size_t arrived;
+    atomic_int failed;
+};
+
+struct member {
+    struct team *team;
+    pthread_t thread;
+    double begin[RUNS], end[RUNS];
+};
+
+static double
+now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void
+wait_for_all(struct team *team, size_t run)
+{
+    atomic_fetch_add(&team->arrived, 1);
+    while (atomic_load(&team->arrived) < (run + 1) * team->threads) {
+        sched_yield();
+    }
+}
+
+static void *
+member_run(void *argument)
+{
+    struct member *self = argument;
+    struct team *team = self->team;
+    void *data = aligned_alloc(4096, team->bytes);
+    if (data == NULL) {
+        atomic_store(&team->failed, 1);
+    } else {
+#ifdef MADV_HUGEPAGE
+        (void)madvise(data, team->bytes, MADV_HUGEPAGE); /* fewer address translations; harmless when refused */
+#endif
+        memset(data, 1, team->bytes); /* the first touch: it gives the pages to this thread */
+    }
+    for (size_t run = 0; run < RUNS; run++) {
+        wait_for_all(team, run); /* the failed ones take part, too, or the others would wait for ever */
+        if (atomic_load(&team->failed)) {
+            continue;
+        }
+        self->begin[run] = now();
+        sink = team->kernel(data, team->bytes, team->rounds);
+        self->end[run] = now();
+    }
+    free(data);
+    return NULL;
+}
+
+/* The shortest of RUNS runs, in seconds, from the first thread's start to the last one's end; -1 for an error. */
+static double
+best_time(kernel_fn kernel, size_t threads, size_t bytes, size_t rounds)
+{
+    struct team team = {.kernel = kernel, .threads = threads, .bytes = bytes, .rounds = rounds};
+    struct member *members = calloc(threads, sizeof *members);
+    if (members == NULL) {
+        return -1;
+    }
+    size_t started = 0;
+    for (; started < threads; started++) {
+        members[started].team = &team;
+        if (pthread_create(&members[started].thread, NULL, member_run, &members[started]) != 0) {
+            break;
+        }
+    }
+    if (started < threads) { /* stand in for those that are missing, so that the others finish */
+        atomic_store(&team.failed, 1);
+        atomic_fetch_add(&team.arrived, (threads - started) * RUNS);
+    }
+    for (size_t i = 0; i < started; i++) {
+        pthread_join(members[i].thread, NULL);
+    }
+    double best = -1;
+    for (size_t run = 0; run < RUNS && !atomic_load(&team.failed); run++) {
+        double begin = members[0].begin[run], end = members[0].end[run];
+        for (size_t i = 1; i < threads; i++) {
+            begin = members[i].begin[run] < begin ? members[i].begin[run] : begin;
+            end = members[i].end[run] > end ? members[i].end[run] : end;
+        }
+        best = best < 0 || end - begin < best ? end - begin : best;
+    }
+    free(members);
+    return best;
+}
+
+/* Prints "name rate" and returns 0, or -1 where there was no memory or no thread to be had. */
+static int
+report(const char *name, double work, kernel_fn kernel, size_t threads, size_t bytes, size_t rounds)
+{
+    double seconds = best_time(kernel, threads, bytes, rounds);
+    if (seconds <= 0) {
+        fprintf(stderr, "probe: no memory or no threads for %s\n", name);
+        return -1;
+    }
+    printf("%s %.6g\n", name, work * (double)threads * (double)rounds / seconds);
+    return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    size_t threads = argc > 1 ? (size_t)strtoul(argv[1], NULL, 10) : 0;
+    size_t bytes = argc > 2 ? (size_t)strtoull(argv[2], NULL, 10) : 0;
+    const struct isa *isa = choose_isa(argc > 3 ? argv[3] : NULL);
+    if (threads < 1 || threads > MAX_THREADS || bytes / threads < 4096 || isa == NULL) {
+        fprintf(stderr, "usage: probe THREADS BYTES [avx512 | avx2 | sse2 | neon | plain]\n");
+        return 2;
+    }
+    size_t page = 4096, share = bytes / threads / page * page, l1 = 4 * page, l2 = 64 * page;
+    double flop = 2.0 * CHAINS;
+    printf("simd %s\n", isa->name);
+    int failed = report("clock", 16, clock_chain, 1, page, 500000)
+                 || report("flops_scalar", flop, isa->compute_scalar, 1, page, 1000000)
+                 || report("flops", flop * isa->lanes, isa->compute, 1, page, 1000000)
+                 || report("flops_all", flop * isa->lanes, isa->compute, threads, page, 1000000)
+                 || report("bandwidth_l1", (double)l1, isa->read, 1, l1, 20000)
+                 || report("bandwidth_l2", (double)l2, isa->read, 1, l2, 800)
+                 || report("bandwidth", (double)(bytes / page * page), isa->read, 1, bytes / page * page, 1)
+                 || report("bandwidth_all", (double)share, isa->read, threads, share, 1);
+    return failed ? 1 : 0;
+}
