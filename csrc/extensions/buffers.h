@@ -8,8 +8,8 @@
            if view.format not in ("i", "=i", "<i"...) or view.ndim != 2: raise ValueError
            return view
 
-   Errors: 0, or -1 with an exception set and nothing acquired: TypeError for an object without a buffer, BufferError for
-   a buffer that cannot be written to in one run (read-only, strided), ValueError for one of the wrong format or shape.
+   Errors: 0, or -1 with an exception set and nothing acquired: TypeError for an object without a buffer, BufferError
+   for one that cannot be written to in one run (read-only, strided), ValueError for a wrong format or shape.
    Each says what was expected and what came.
    Threads: the caller must have an attached thread state. An acquired buffer stays where it is, and cannot be resized,
    until it is released; its contents are anybody's.

@@ -15,7 +15,7 @@
    Threads: all functions may be called from any number of threads and interpreters at once. They detach the thread
    state (release the GIL) while they compute. Two calls that write to one buffer race for its contents, as two memcpy
    would.
-   Ownership: all state is in the module object, one for each interpreter; nothing is shared between interpreters but the
+   Ownership: all state is in the module object, one for each interpreter; nothing is shared between them but the
    pool, which knows nothing of Python. */
 
 #define PY_SSIZE_T_CLEAN
@@ -46,9 +46,8 @@ snek_get_state(PyObject *module)
 
 /* ---- nop ---- */
 
-PyDoc_STRVAR(nop_doc,
-             "nop($module, x, /)\n--\n\n"
-             "Return x: what a call costs when the function does nothing.");
+static const char nop_doc[] = "nop($module, x, /)\n--\n\n"
+                              "Return x: what a call costs when the function does nothing.";
 
 static PyObject *
 snek_nop(PyObject *Py_UNUSED(module), PyObject *x)
@@ -58,14 +57,14 @@ snek_nop(PyObject *Py_UNUSED(module), PyObject *x)
 
 /* ---- fib ---- */
 
-PyDoc_STRVAR(fib_doc,
-             "fib($module, n, /)\n--\n\n"
-             "Return the n-th Fibonacci number, by double recursion: fib(n - 1) + fib(n - 2).\n\n"
-             "The time grows as the result does, by 1.6 for each n: the yardstick for work inside one call.\n\n"
-             "n: 0 to 92.\n\n"
-             "Raises TypeError if n is not an integer, ValueError if it is out of range.\n\n"
-             "Threads: the thread state is detached (the GIL released) while it computes, from n = 16 on. Ctrl-C\n"
-             "stops it within 100 ms when it runs in the main thread.");
+static const char fib_doc[] =
+    "fib($module, n, /)\n--\n\n"
+    "Return the n-th Fibonacci number, by double recursion: fib(n - 1) + fib(n - 2).\n\n"
+    "The time grows as the result does, by 1.6 for each n: the yardstick for work inside one call.\n\n"
+    "n: 0 to 92.\n\n"
+    "Raises TypeError if n is not an integer, ValueError if it is out of range.\n\n"
+    "Threads: the thread state is detached (the GIL released) while it computes, from n = 16 on. Ctrl-C\n"
+    "stops it within 100 ms when it runs in the main thread.";
 
 /* fib(15) takes about a microsecond: below that, detaching would cost more than others could gain by it. */
 #define FIB_DETACH_FROM 16
@@ -91,26 +90,26 @@ snek_fib(PyObject *Py_UNUSED(module), PyObject *argument)
 
 /* ---- mandelbrot ---- */
 
-PyDoc_STRVAR(mandelbrot_doc,
-             "mandelbrot($module, out, *, xmin=-2.0, xmax=0.47, ymin=-1.12, ymax=1.12,\n"
-             "           max_iter=1000, threads=1, kernel='auto')\n--\n\n"
-             "Fill out with the escape counts of the Mandelbrot set, and return it.\n\n"
-             "Pixel (j, i), row j and column i of an array of shape (height, width), samples the point\n"
-             "    c = xmin + (xmax - xmin) * i / width + 1j * (ymin + (ymax - ymin) * j / height)\n"
-             "and gets the number of steps z -> z * z + c, from z = 0, taken while |z| <= 2, at most max_iter.\n\n"
-             "out: a writable C-contiguous 2-D buffer of int32, shape (height, width): a numpy array, a cast\n"
-             "    memoryview, a ctypes array... Any length may be 0.\n"
-             "xmin, xmax, ymin, ymax: the window, finite; xmin > xmax mirrors the picture.\n"
-             "max_iter: 0 to 2**31 - 1.\n"
-             "threads: 1 to 1024, the calling thread among them; 0: one for each CPU this process may use (its\n"
-             "    affinity, its cgroup's quota; -X cpu_count and PYTHON_CPU_COUNT override both from 3.14 on).\n"
-             "kernel: one of kernels(), or 'auto', the last of them.\n\n"
-             "Raises TypeError for an argument of a wrong type; ValueError for a wrong value, and for a buffer of\n"
-             "the wrong format or shape; BufferError for a buffer that is read-only or not contiguous.\n\n"
-             "Threads: the thread state is detached (the GIL released) while it computes, and out can't be resized.\n"
-             "Calls on different buffers may run at the same time; calls on one buffer race for its contents.\n"
-             "Ctrl-C stops it within 100 ms when it runs in the main thread; out then holds the counts of some\n"
-             "pixels, and in the others what it held before.");
+static const char mandelbrot_doc[] =
+    "mandelbrot($module, out, *, xmin=-2.0, xmax=0.47, ymin=-1.12, ymax=1.12,\n"
+    "           max_iter=1000, threads=1, kernel='auto')\n--\n\n"
+    "Fill out with the escape counts of the Mandelbrot set, and return it.\n\n"
+    "Pixel (j, i), row j and column i of an array of shape (height, width), samples the point\n"
+    "    c = xmin + (xmax - xmin) * i / width + 1j * (ymin + (ymax - ymin) * j / height)\n"
+    "and gets the number of steps z -> z * z + c, from z = 0, taken while |z| <= 2, at most max_iter.\n\n"
+    "out: a writable C-contiguous 2-D buffer of int32, shape (height, width): a numpy array, a cast\n"
+    "    memoryview, a ctypes array... Any length may be 0.\n"
+    "xmin, xmax, ymin, ymax: the window, finite; xmin > xmax mirrors the picture.\n"
+    "max_iter: 0 to 2**31 - 1.\n"
+    "threads: 1 to 1024, the calling thread among them; 0: one for each CPU this process may use (its\n"
+    "    affinity, its cgroup's quota; -X cpu_count and PYTHON_CPU_COUNT override both from 3.14 on).\n"
+    "kernel: one of kernels(), or 'auto', the last of them.\n\n"
+    "Raises TypeError for an argument of a wrong type; ValueError for a wrong value, and for a buffer of\n"
+    "the wrong format or shape; BufferError for a buffer that is read-only or not contiguous.\n\n"
+    "Threads: the thread state is detached (the GIL released) while it computes, and out can't be resized.\n"
+    "Calls on different buffers may run at the same time; calls on one buffer race for its contents.\n"
+    "Ctrl-C stops it within 100 ms when it runs in the main thread; out then holds the counts of some\n"
+    "pixels, and in the others what it held before.";
 
 enum { OUT, XMIN, XMAX, YMIN, YMAX, MAX_ITER, THREADS, KERNEL, MANDELBROT_ARGUMENTS };
 
@@ -229,9 +228,9 @@ snek_mandelbrot(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObj
 
 /* ---- kernels ---- */
 
-PyDoc_STRVAR(kernels_doc,
-             "kernels($module, /)\n--\n\n"
-             "Return the names of the mandelbrot kernels that this CPU can run, slowest first, as a tuple.");
+static const char kernels_doc[] =
+    "kernels($module, /)\n--\n\n"
+    "Return the names of the mandelbrot kernels that this CPU can run, slowest first, as a tuple.";
 
 static PyObject *
 snek_kernels(PyObject *module, PyObject *Py_UNUSED(ignored))
@@ -316,7 +315,7 @@ snek_free(void *module)
     (void)snek_clear(module);
 }
 
-PyDoc_STRVAR(snek_doc, "The C functions of snek; use them as snek.fib, snek.mandelbrot...");
+static const char snek_doc[] = "The C functions of snek; use them as snek.fib, snek.mandelbrot...";
 
 #if PY_VERSION_HEX >= 0x030F0000
 
@@ -358,7 +357,7 @@ static PyModuleDef_Slot snek_slots[] = {
 };
 
 static PyModuleDef snek_module = {
-    PyModuleDef_HEAD_INIT,
+    .m_base = PyModuleDef_HEAD_INIT,
     .m_name = "_snek",
     .m_doc = snek_doc,
     .m_size = sizeof(snek_state),

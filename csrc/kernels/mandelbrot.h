@@ -25,8 +25,8 @@ typedef struct {
 /* Computes rows [row, row_end) of columns [column, column_end). Spends one step for each iteration of each
    pixel, roughly; false: a checkpoint said stop, and part of the tile is as it was before. Different tiles may
    be computed by different threads at the same time. */
-typedef bool (*mandelbrot_tile)(const mandelbrot_picture *picture, ptrdiff_t row, ptrdiff_t row_end,
-                                ptrdiff_t column, ptrdiff_t column_end, checkpoint *check);
+typedef bool (*mandelbrot_tile)(const mandelbrot_picture *picture, ptrdiff_t row, ptrdiff_t row_end, ptrdiff_t column,
+                                ptrdiff_t column_end, checkpoint *check);
 
 typedef struct {
     const char *name;

@@ -78,8 +78,8 @@ mandelbrot_scalar(const mandelbrot_picture *picture, ptrdiff_t row, ptrdiff_t ro
 
 /* The whole picture on the calling thread, for callers that speak only C's own types: ctypes, cffi, Rust... */
 void
-mandelbrot_fill(int32_t *counts, ptrdiff_t height, ptrdiff_t width, double xmin, double xmax, double ymin,
-                double ymax, int32_t max_iter)
+mandelbrot_fill(int32_t *counts, ptrdiff_t height, ptrdiff_t width, double xmin, double xmax, double ymin, double ymax,
+                int32_t max_iter)
 {
     mandelbrot_picture picture = {counts, height, width, xmin, xmax, ymin, ymax, max_iter};
     checkpoint nobody = {CHECKPOINT_BUDGET, NULL};

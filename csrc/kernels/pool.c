@@ -106,8 +106,7 @@ worker_expired(checkpoint *check)
     worker *self = (worker *)check;
     job *work = self->job;
 
-    if (!atomic_load_explicit(&work->stopped, memory_order_relaxed) && self->index == 0 &&
-        work->interrupted != NULL) {
+    if (!atomic_load_explicit(&work->stopped, memory_order_relaxed) && self->index == 0 && work->interrupted != NULL) {
         bool stop = work->interrupted(work->interrupted_context);
 
         /* Python may have run, and forked. The child has lost the helpers and what they had taken. */
@@ -404,9 +403,7 @@ pool_run(pool_task task, const void *context, size_t context_size, size_t chunks
     if (threads > 1) {
         pool_remove(self);
     }
-    pool_status status = self->forked                       ? POOL_FORKED
-                         : atomic_load(&self->stopped)      ? POOL_STOPPED
-                                                            : POOL_DONE;
+    pool_status status = self->forked ? POOL_FORKED : atomic_load(&self->stopped) ? POOL_STOPPED : POOL_DONE;
     job_free(self);
     return status;
 }
