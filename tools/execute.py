@@ -165,6 +165,7 @@ def _kernel(
         left_behind += [
             f"temporary file {path.relative_to(scratch)}"
             for path in _wait_for(lambda: sorted(scratch.iterdir()))
+            if not path.name.startswith("pymp-")  # multiprocessing's own: a kernel ends before it is removed
         ]
         shutil.rmtree(private, ignore_errors=True)
 
