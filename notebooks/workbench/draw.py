@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
+from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
@@ -451,6 +451,29 @@ def distribution(values: Any, *, title: str) -> Figure:
     return _figure("Every sample in order, and their histogram", title, facts, 3.4, body)
 
 
+def image(counts: Any, *, title: str) -> Figure:
+    """A 2-D array of counts (escape counts, say) as a picture, row 0 on top: brighter is more, black is the most."""
+    values = np.asarray(counts)
+    if values.ndim != 2 or not values.size:
+        raise ValueError(f"image needs a 2-D array with at least one element; it got shape {values.shape}.")
+    low, high = float(values.min()), float(values.max())
+    height, width = values.shape
+    tall = (WIDTH - 0.2) * height / width
+
+    def body(canvas: Canvas) -> None:
+        axes = canvas.add_subplot()
+        brightness = np.log1p(values - low) / max(math.log1p(high - low), 1e-9)
+        colours = colormaps["magma"](0.12 + 0.88 * brightness)
+        colours[values == high] = (0, 0, 0, 1)
+        axes.imshow(colours, interpolation="antialiased")
+        axes.set_axis_off()
+
+    share = float((values == high).mean())
+    facts = [f"{width:,} by {height:,} pixels, from {low:g} (dark) to {high:g} (black, {share:.1%} of the pixels)"]
+    # Covering the whole range of colours, rather than the frequent ones, keeps the letters of the title grey.
+    return _figure("Picture of counts", title, facts, tall + 0.6, body, Image.Quantize.MAXCOVERAGE)
+
+
 def curve(
     x: Sequence[float], lines: Mapping[str, Any], *, title: str, xlabel: str, ylabel: str,
     logx: bool = False, logy: bool = False, hline: float | tuple[float, str] | None = None,
@@ -524,7 +547,10 @@ def curve(
 # What the figures share.
 
 
-def _figure(kind: str, title: str, facts: list[str], height: float, body: Any) -> Figure:
+def _figure(
+    kind: str, title: str, facts: list[str], height: float, body: Any,
+    method: Image.Quantize = Image.Quantize.MEDIANCUT,
+) -> Figure:  # fmt: skip
     """Draw `body` on a canvas with title and machine caption, and compress it to a palette."""
     heading = textwrap.fill(title, 68)
     with rc_context(STYLE):
@@ -538,7 +564,7 @@ def _figure(kind: str, title: str, facts: list[str], height: float, body: Any) -
     picture = Image.open(raw).convert("RGB")
     for colours in (256, 64, 16):
         packed = io.BytesIO()
-        picture.quantize(colours, dither=Image.Dither.NONE).save(packed, format="PNG", optimize=True)
+        picture.quantize(colours, method, dither=Image.Dither.NONE).save(packed, format="PNG", optimize=True)
         if packed.tell() < HEAVIEST:
             break
     alt = f"{title.rstrip('.')}. {kind}: {'; '.join(facts)}. Measured on {machine().caption}."
