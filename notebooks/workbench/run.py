@@ -1,0 +1,440 @@
+"""Run code in a child process: another interpreter (`%%runon 3.14t`), or code that may crash or hang (`%%child`).
+
+Needs nothing but the standard library. The child is a process group of its own with a timeout; whatever it does, the
+kernel lives on, and the report says how the child ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import glob
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workbench.child_setup import plain
+
+NOTEBOOKS = Path(__file__).resolve().parents[1]
+KEPT = 100_000  # bytes of each output: half from its beginning, half from its end
+GRACE = 2  # seconds that processes left behind by the child have to finish
+SPEC = re.compile(r"(?:(?P<pypy>pypy)-?)?(?P<version>3\.\d+(?:\.\d+)?)?(?P<t>t)?")
+
+# Other interpreters ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python on this machine."""
+
+    path: str
+    version: str  # "3.14.2"
+    implementation: str  # "CPython" or "PyPy"
+    free_threaded: bool
+    jit: bool  # CPython's JIT is in the build; PYTHON_JIT=1 turns it on
+    prefix: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.implementation} {self.version}" + (" free-threaded" if self.free_threaded else "")
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        """The version, to be compared."""
+        return tuple(int(part) for part in re.findall(r"\d+", self.version)[:3])
+
+
+class MissingInterpreter(LookupError):
+    """No interpreter on this machine answers the specification; the message says what to do."""
+
+
+def find_python(spec: str) -> Interpreter | None:
+    """The interpreter that `spec` means, or None when this machine has none.
+
+    "3.14", "3.14.2", "3.14t" (free-threaded), "pypy", "pypy3.11"; "free-threaded", "jit" (a build with
+    CPython's JIT), "newest" (of the default build). The running interpreter comes first when it fits, then the newest.
+    Looked for on PATH, among the installations of uv and pyenv, and in $FAST_SNEK_PYTHONS (paths, separated like PATH).
+    """
+    fits = _test(spec)
+    found = [each for each in interpreters() if fits(each)]
+    running = [each for each in found if each.path == sys.executable]
+    if running and spec not in ("free-threaded", "t", "newest", "jit"):
+        return running[0]
+    return max(found, key=lambda each: (each.key, each.path == sys.executable), default=None)
+
+
+def _test(spec: str):
+    """A function that says whether an Interpreter fits `spec`."""
+    if spec in ("free-threaded", "t"):
+        return lambda each: each.free_threaded
+    if spec == "jit":
+        return lambda each: each.jit
+    if spec == "newest":
+        return lambda each: each.implementation == "CPython" and not each.free_threaded
+    match = SPEC.fullmatch(spec.lower())
+    if not spec or not match:
+        raise ValueError(
+            f'{spec!r} names no Python: "3.14", "3.14t", "pypy", "free-threaded", "jit" or "newest" does'
+        )
+    implementation = "PyPy" if match["pypy"] else "CPython"
+    version = tuple(int(part) for part in (match["version"] or "").split(".") if part)
+    return lambda each: (
+        each.implementation == implementation
+        and each.free_threaded == bool(match["t"])
+        and each.key[: len(version)] == version
+    )
+
+
+def missing(spec: str) -> str:
+    """The sentence for a machine without `spec`."""
+    name = {"t": "3.14t", "free-threaded": "3.14t", "pypy": "pypy3.11", "newest": "3.14"}.get(spec, spec)
+    if spec == "jit":
+        return "No CPython on this machine was built with the JIT. `conda install python-jit` brings one. Skipped."
+    named = name if name.startswith("pypy") else f"CPython {name}"
+    return f"{named} isn't on this machine; `uv python install {name}` brings it. Skipped."
+
+
+@functools.cache
+def interpreters() -> tuple[Interpreter, ...]:
+    """Every interpreter found on this machine, the running one first; each was started once to ask what it is."""
+    found: dict[str, Interpreter] = {}
+    for path in _candidates():
+        real = os.path.realpath(path)
+        if real not in found and os.access(real, os.X_OK) and (known := _ask(path)):
+            found[real] = known
+    return tuple(found.values())
+
+
+def _candidates() -> Iterator[str]:
+    """Paths that may be an interpreter. Links are followed, so that a virtual environment gives its base."""
+    yield sys.executable
+    yield from (path for path in os.environ.get("FAST_SNEK_PYTHONS", "").split(os.pathsep) if path)
+    home = Path.home()
+    uv = (
+        os.environ.get("UV_PYTHON_INSTALL_DIR")
+        or f"{os.environ.get('XDG_DATA_HOME') or home / '.local/share'}/uv/python"
+    )
+    pyenv = f"{os.environ.get('PYENV_ROOT') or home / '.pyenv'}/versions"
+    folders = [
+        folder for folder in os.environ.get("PATH", "").split(os.pathsep) if not folder.endswith("shims")
+    ]
+    folders += glob.glob(f"{glob.escape(uv)}/*/bin") + glob.glob(f"{glob.escape(pyenv)}/*/bin")
+    for folder in folders:
+        for path in sorted(glob.glob(f"{glob.escape(folder)}/p[y]*")):
+            if re.fullmatch(r"python3(\.\d+t?)?|pypy(3(\.\d+)?)?", os.path.basename(path)):
+                yield os.path.realpath(path)
+
+
+QUESTION = """
+import json, platform, sys
+jit = getattr(sys, "_jit", None)
+print(json.dumps([platform.python_version(), platform.python_implementation(), "t" in getattr(sys, "abiflags", ""),
+                  bool(jit and jit.is_available()), sys.base_prefix]))
+"""
+
+
+def _ask(path: str) -> Interpreter | None:
+    """Start the interpreter at `path` and ask what it is; None when it doesn't answer or is older than 3.8."""
+    with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
+        answer = subprocess.run(
+            [path, "-I", "-S", "-c", QUESTION],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=20,
+            check=True,
+        )
+        known = Interpreter(path, *json.loads(answer.stdout))
+        return known if known.key >= (3, 8) else None
+    return None
+
+
+# The child -------------------------------------------------------------------------------------------------
+
+
+@dataclass(repr=False)
+class Report:
+    """How a child process ended, and what it said and left."""
+
+    stdout: str
+    stderr: str
+    returncode: int
+    timed_out: bool
+    seconds: float
+    values: dict[str, object] = field(default_factory=dict)
+    lost: dict[str, str] = field(default_factory=dict)  # names that could not be brought back, and why
+    left_behind: bool = False  # processes of the child outlived it, and were killed
+
+    @property
+    def signal(self) -> str | None:
+        """The name of the signal it died of, such as "SIGSEGV"."""
+        with contextlib.suppress(ValueError):
+            return signal.Signals(-self.returncode).name
+        return None
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in plain words; empty for a normal end."""
+        sentences = []
+        if self.timed_out:
+            sentences.append(f"Stopped after {self.seconds:.2g} s: it never came back.")
+        elif self.returncode < 0:
+            name = self.signal or "a signal"
+            sentences.append(
+                f"The child process died of {name} (signal {-self.returncode}) after {self.seconds:.1f} s; "
+                "this notebook's kernel is unharmed."
+            )
+        elif self.returncode:
+            sentences.append(f"The child process ended with exit status {self.returncode}.")
+        if self.left_behind:
+            sentences.append(f"It left a process behind, which was killed {GRACE} s later.")
+        if not self.timed_out and self.returncode == 0:
+            sentences += [
+                f"{name} could not be brought back: {reason}." for name, reason in self.lost.items()
+            ]
+        return "\n".join(sentences)
+
+    def __str__(self) -> str:
+        """What a reader needs: the output, how it ended, the crash report."""
+        parts = [self.stdout, self.ending, _trimmed(self.stderr)]
+        return "\n".join(part.rstrip("\n") for part in parts if part.strip())
+
+    __repr__ = __str__
+
+
+def run_python(
+    source: str,
+    python: Interpreter | str | None = None,
+    *,
+    timeout: float = 60,
+    env: Mapping[str, str] | None = None,
+    give: Mapping[str, object] | None = None,
+    take: Sequence[str] = (),
+) -> Report:
+    """Run `source` as the script `cell.py` in a child process, and report.
+
+    python: an Interpreter or a specification for `find_python`; default: this one with its packages. Any other
+        has only its standard library and `workbench`
+    timeout: seconds, then the whole process group is killed
+    env: environment variables to set; PYTHON* variables of the kernel are not passed on
+    give: globals of the script, as far as JSON goes (NumPy arrays arrive as lists)
+    take: names of its globals to bring back in `.values` when it ends other than by a crash
+
+    The first line of `source` is replaced when it is blank or a comment, which keeps line numbers. Raises
+    MissingInterpreter. Processes that the child leaves behind have 2 s to finish. Of each output the first
+    and the last 50 kB are kept. Paths of this machine are shortened in the outputs.
+    """
+    if isinstance(python, str):
+        spec, python = python, find_python(python)
+        if python is None:
+            raise MissingInterpreter(missing(spec))
+    path = python.path if python else sys.executable
+    with tempfile.TemporaryDirectory(prefix="fast-snek-", ignore_cleanup_errors=True) as folder:
+        values = Path(folder, "values.json")
+        job = {"give": dict(give or {}), "take": list(take), "values": str(values)}
+        Path(folder, "job.json").write_text(json.dumps(job, default=plain), encoding="utf-8")
+        cell = Path(folder, "cell.py")
+        cell.write_text(_prepared(source), encoding="utf-8")
+        report = _watch([path, "-X", "faulthandler", str(cell)], _environment(path, env or {}), timeout)
+        with contextlib.suppress(OSError, ValueError):
+            brought = json.loads(values.read_text(encoding="utf-8"))
+            report.values, report.lost = brought["values"], brought["lost"]
+        prefixes = _prefixes(folder, python)
+    report.stdout, report.stderr = _scrubbed(report.stdout, prefixes), _scrubbed(report.stderr, prefixes)
+    return report
+
+
+def _prepared(source: str) -> str:
+    """`source` with the call of `child_setup` on a line that moves no other: in place of a comment, or beside the future."""
+    call = "import workbench.child_setup as _; _.setup(globals()); del _"
+    futures = list(re.finditer(r"^from __future__ import [\w, ]+", source, flags=re.MULTILINE))
+    if futures:
+        end = futures[-1].end()
+        return f"{source[:end].rstrip()}; {call}{source[end:]}"
+    first, _, rest = source.partition("\n")
+    if not first.strip() or first.lstrip().startswith("#"):
+        return f"{call}\n{rest}"
+    return f"{call}; {source}" if _simple(first) else f"{call}\n{source}"
+
+
+def _simple(line: str) -> bool:
+    return not re.match(r"\s|@|(async|class|def|for|if|match|try|while|with)\b", line)
+
+
+def _environment(path: str, env: Mapping[str, str]) -> dict[str, str]:
+    """The kernel's environment without what is meant for the kernel, and `env`."""
+    dropped = {"MPLBACKEND", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "__PYVENV_LAUNCHER__"}
+    kept = {"PYTHONHASHSEED", "PYTHON_CPU_COUNT"}
+    clean = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in dropped and (not key.startswith("PYTHON") or key in kept)
+    }
+    search = [str(NOTEBOOKS)]
+    if path == sys.executable and os.environ.get("PYTHONPATH"):
+        search.append(os.environ["PYTHONPATH"])
+    return clean | {"PYTHONPATH": os.pathsep.join(search), "PYTHONIOENCODING": "utf-8", **env}
+
+
+def _watch(command: list[str], env: dict[str, str], timeout: float) -> Report:
+    """Start `command` in a process group of its own, collect its output, and leave nothing of it alive."""
+    start = time.perf_counter()
+    child = subprocess.Popen(
+        command,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    outputs = [_Kept(child.stdout), _Kept(child.stderr)]
+    waiter = threading.Thread(target=child.wait, daemon=True)
+    waiter.start()
+    try:
+        waiter.join(timeout)
+        timed_out = waiter.is_alive()
+        seconds = time.perf_counter() - start
+        if timed_out:
+            child.send_signal(signal.SIGUSR1)  # faulthandler writes where every thread is
+            waiter.join(0.5)
+        else:
+            deadline = time.monotonic() + GRACE
+            for output in outputs:
+                output.join(max(0, deadline - time.monotonic()))
+        left_behind = not timed_out and any(output.is_alive() for output in outputs)
+    finally:  # also when the kernel is interrupted
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+        waiter.join()
+    for output in outputs:
+        output.join(1)  # a process that left the group may still hold the pipe
+    return Report(
+        outputs[0].text(), outputs[1].text(), child.returncode, timed_out, seconds, left_behind=left_behind
+    )
+
+
+class _Kept(threading.Thread):
+    """Reads a pipe to its end and keeps its first and last bytes: a child that prints forever fills no memory."""
+
+    def __init__(self, pipe) -> None:
+        super().__init__(daemon=True)
+        self.pipe, self.head, self.tail, self.cut = pipe, b"", b"", 0
+        self.start()
+
+    def run(self) -> None:
+        half = KEPT // 2
+        with self.pipe:
+            while chunk := self.pipe.read1(1 << 16):
+                room = half - len(self.head)
+                self.head += chunk[:room]
+                tail = self.tail + chunk[room:]
+                self.cut += max(0, len(tail) - half)
+                self.tail = tail[-half:]
+
+    def text(self) -> str:
+        gap = f"\n... {self.cut:,} bytes cut here ...\n".encode() if self.cut else b""
+        return (self.head + gap + self.tail).decode("utf-8", "replace")
+
+
+# What is shown -------------------------------------------------------------------------------------------------
+
+
+def _prefixes(folder: str, python: Interpreter | None) -> dict[str, str]:
+    """Beginnings of paths, and what to show instead."""
+    short = {folder: "", str(NOTEBOOKS.parent / "build" / "cells") + "/????????": "", sys.prefix: "<venv>/"}
+    short |= {
+        f"{prefix}/lib": "lib/" for prefix in {sys.base_prefix, python.prefix if python else sys.base_prefix}
+    }
+    short |= {str(NOTEBOOKS.parent): "", str(Path.home()): "~/", tempfile.gettempdir(): "<tmp>/"}
+    return short | {os.path.realpath(prefix): instead for prefix, instead in short.items()}
+
+
+def _scrubbed(text: str, prefixes: Mapping[str, str]) -> str:
+    for prefix in sorted(prefixes, key=len, reverse=True):
+        if len(prefix) > 1:
+            pattern = re.escape(prefix).replace(r"\?", ".")
+            text = re.sub(rf"(?<![\w.~/-]){pattern}/", prefixes[prefix], text)
+    return text
+
+
+def _trimmed(stderr: str) -> str:
+    """The crash report without what differs from run to run and what speaks of the interpreter's own C."""
+    text = re.sub(r"^Current thread's C stack trace.*?(\n\n|\Z)", "", stderr, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^Extension modules: .*\n?", "", text, flags=re.MULTILINE)
+    return re.sub(r"\b(thread) 0x[0-9a-f]+", r"\1", text, flags=re.IGNORECASE).strip("\n")
+
+
+# The magics ------------------------------------------------------------------------------------------------
+
+
+def register(shell) -> None:
+    """Give the running IPython `%%runon` and `%%child`."""
+    import argparse
+
+    from IPython.core.error import UsageError
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str):
+            raise UsageError(f"{self.prog}: {message}")
+
+    def parser(magic: str) -> Parser:
+        made = Parser(prog=magic, add_help=False, allow_abbrev=False)
+        names = {
+            "type": lambda text: [name for name in text.split(",") if name],
+            "default": [],
+            "metavar": "a,b",
+        }
+        made.add_argument("--timeout", type=float, default=60, metavar="SECONDS")
+        made.add_argument("--env", action="append", default=[], metavar="NAME=VALUE")
+        made.add_argument("--give", **names)
+        made.add_argument("--take", **names)
+        return made
+
+    def execute(options, line: str, cell: str, python: Interpreter | None) -> None:
+        absent = [name for name in options.give if name not in shell.user_ns]
+        if absent:
+            raise UsageError(f"--give: the notebook has no {', '.join(absent)}")
+        if not all("=" in pair for pair in options.env):
+            raise UsageError("--env takes NAME=VALUE")
+        report = run_python(
+            f"# {line}\n{cell}",  # the magic is line 1 of the cell: line numbers are the cell's
+            python,
+            timeout=options.timeout,
+            env=dict(pair.split("=", 1) for pair in options.env),
+            give={name: shell.user_ns[name] for name in options.give},
+            take=options.take,
+        )
+        if python:
+            print(f"[{python.label}]")
+        if str(report):
+            print(report)
+        shell.user_ns.update({name: report.values.get(name) for name in options.take})
+
+    def runon(line: str, cell: str) -> None:
+        """%%runon SPEC [--timeout S] [--env K=V] [--give a,b] [--take x,y]: the cell on another interpreter."""
+        made = parser("%%runon")
+        made.add_argument("spec")
+        options = made.parse_args(shlex.split(line))
+        python = find_python(options.spec)
+        if python is None:
+            print(missing(options.spec))
+            shell.user_ns.update(dict.fromkeys(options.take))
+        else:
+            execute(options, line, cell, python)
+
+    def child(line: str, cell: str) -> None:
+        """%%child [--timeout S] [--env K=V] [--give a,b] [--take x,y]: the cell in a child process."""
+        execute(parser("%%child").parse_args(shlex.split(line)), line, cell, None)
+
+    shell.register_magic_function(runon, "cell", "runon")
+    shell.register_magic_function(child, "cell", "child")
