@@ -469,7 +469,7 @@ def image(counts: Any, *, title: str) -> Figure:
         axes.set_axis_off()
 
     share = float((values == high).mean())
-    facts = [f"{width:,} by {height:,} pixels, from {low:g} (dark) to {high:g} (black, {share:.1%} of the pixels)"]
+    facts = [f"{width:,} by {height:,} pixels, from {low:g} (dark) to {high:g} (black, {share:.1%} of them)"]
     # Covering the whole range of colours, rather than the frequent ones, keeps the letters of the title grey.
     return _figure("Picture of counts", title, facts, tall + 0.6, body, Image.Quantize.MAXCOVERAGE)
 
