@@ -45,4 +45,4 @@ def plain(thing):
     """Numbers and arrays of NumPy as those of Python; anything else that JSON doesn't know is an error."""
     if hasattr(thing, "tolist"):
         return thing.tolist()
-    raise TypeError("a {} is not JSON".format(type(thing).__name__))
+    raise TypeError(f"a {type(thing).__name__} is not JSON")

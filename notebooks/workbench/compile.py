@@ -26,27 +26,8 @@ from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 from types import ModuleType
 
+from workbench.machine import Compiler, find_compiler
 from workbench.show import duration, si
-
-try:
-    from workbench.machine import Compiler, find_compiler
-except ImportError:  # until machine.py has it
-    from typing import NamedTuple
-
-    class Compiler(NamedTuple):
-        command: list[str]
-        name: str
-        version: str
-
-    def find_compiler() -> Compiler | None:
-        command = shlex.split(os.environ.get("CC", "")) or ["cc"]
-        if not shutil.which(command[0]):
-            return None
-        version = subprocess.run([*command, "--version"], capture_output=True, text=True).stdout.partition(
-            "\n"
-        )[0]
-        return Compiler(command, command[0], version)
-
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 INCLUDE_PYTHON = '''-I"$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')"'''

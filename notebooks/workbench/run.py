@@ -1,14 +1,12 @@
-"""Run code in a child process: another interpreter (`%%runon 3.14t`), or code that may crash or hang (`%%child`).
+"""Run code in a child process: on another interpreter (`%%runon 3.14t`), or because it may crash (`%%child`).
 
-Needs nothing but the standard library. The child is a process group of its own with a timeout; whatever it does, the
-kernel lives on, and the report says how the child ended.
+Needs nothing but the standard library. The child is a process group of its own with a timeout; whatever it
+does, the kernel lives on, and the report says how the child ended.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import glob
 import json
 import os
 import re
@@ -16,150 +14,19 @@ import shlex
 import signal
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from workbench.child_setup import plain
+from workbench.interpreters import Interpreter, MissingInterpreter, find_python, missing
 
 NOTEBOOKS = Path(__file__).resolve().parents[1]
 KEPT = 100_000  # bytes of each output: half from its beginning, half from its end
 GRACE = 2  # seconds that processes left behind by the child have to finish
-SPEC = re.compile(r"(?:(?P<pypy>pypy)-?)?(?P<version>3\.\d+(?:\.\d+)?)?(?P<t>t)?")
-
-# Other interpreters ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Interpreter:
-    """A Python on this machine."""
-
-    path: str
-    version: str  # "3.14.2"
-    implementation: str  # "CPython" or "PyPy"
-    free_threaded: bool
-    jit: bool  # CPython's JIT is in the build; PYTHON_JIT=1 turns it on
-    prefix: str
-
-    @property
-    def label(self) -> str:
-        return f"{self.implementation} {self.version}" + (" free-threaded" if self.free_threaded else "")
-
-    @property
-    def key(self) -> tuple[int, ...]:
-        """The version, to be compared."""
-        return tuple(int(part) for part in re.findall(r"\d+", self.version)[:3])
-
-
-class MissingInterpreter(LookupError):
-    """No interpreter on this machine answers the specification; the message says what to do."""
-
-
-def find_python(spec: str) -> Interpreter | None:
-    """The interpreter that `spec` means, or None when this machine has none.
-
-    "3.14", "3.14.2", "3.14t" (free-threaded), "pypy", "pypy3.11"; "free-threaded", "jit" (a build with
-    CPython's JIT), "newest" (of the default build). The running interpreter comes first when it fits, then the newest.
-    Looked for on PATH, among the installations of uv and pyenv, and in $FAST_SNEK_PYTHONS (paths, separated like PATH).
-    """
-    fits = _test(spec)
-    found = [each for each in interpreters() if fits(each)]
-    running = [each for each in found if each.path == sys.executable]
-    if running and spec not in ("free-threaded", "t", "newest", "jit"):
-        return running[0]
-    return max(found, key=lambda each: (each.key, each.path == sys.executable), default=None)
-
-
-def _test(spec: str):
-    """A function that says whether an Interpreter fits `spec`."""
-    if spec in ("free-threaded", "t"):
-        return lambda each: each.free_threaded
-    if spec == "jit":
-        return lambda each: each.jit
-    if spec == "newest":
-        return lambda each: each.implementation == "CPython" and not each.free_threaded
-    match = SPEC.fullmatch(spec.lower())
-    if not spec or not match:
-        raise ValueError(
-            f'{spec!r} names no Python: "3.14", "3.14t", "pypy", "free-threaded", "jit" or "newest" does'
-        )
-    implementation = "PyPy" if match["pypy"] else "CPython"
-    version = tuple(int(part) for part in (match["version"] or "").split(".") if part)
-    return lambda each: (
-        each.implementation == implementation
-        and each.free_threaded == bool(match["t"])
-        and each.key[: len(version)] == version
-    )
-
-
-def missing(spec: str) -> str:
-    """The sentence for a machine without `spec`."""
-    name = {"t": "3.14t", "free-threaded": "3.14t", "pypy": "pypy3.11", "newest": "3.14"}.get(spec, spec)
-    if spec == "jit":
-        return "No CPython on this machine was built with the JIT. `conda install python-jit` brings one. Skipped."
-    named = name if name.startswith("pypy") else f"CPython {name}"
-    return f"{named} isn't on this machine; `uv python install {name}` brings it. Skipped."
-
-
-@functools.cache
-def interpreters() -> tuple[Interpreter, ...]:
-    """Every interpreter found on this machine, the running one first; each was started once to ask what it is."""
-    found: dict[str, Interpreter] = {}
-    for path in _candidates():
-        real = os.path.realpath(path)
-        if real not in found and os.access(real, os.X_OK) and (known := _ask(path)):
-            found[real] = known
-    return tuple(found.values())
-
-
-def _candidates() -> Iterator[str]:
-    """Paths that may be an interpreter. Links are followed, so that a virtual environment gives its base."""
-    yield sys.executable
-    yield from (path for path in os.environ.get("FAST_SNEK_PYTHONS", "").split(os.pathsep) if path)
-    home = Path.home()
-    uv = (
-        os.environ.get("UV_PYTHON_INSTALL_DIR")
-        or f"{os.environ.get('XDG_DATA_HOME') or home / '.local/share'}/uv/python"
-    )
-    pyenv = f"{os.environ.get('PYENV_ROOT') or home / '.pyenv'}/versions"
-    folders = [
-        folder for folder in os.environ.get("PATH", "").split(os.pathsep) if not folder.endswith("shims")
-    ]
-    folders += glob.glob(f"{glob.escape(uv)}/*/bin") + glob.glob(f"{glob.escape(pyenv)}/*/bin")
-    for folder in folders:
-        for path in sorted(glob.glob(f"{glob.escape(folder)}/p[y]*")):
-            if re.fullmatch(r"python3(\.\d+t?)?|pypy(3(\.\d+)?)?", os.path.basename(path)):
-                yield os.path.realpath(path)
-
-
-QUESTION = """
-import json, platform, sys
-jit = getattr(sys, "_jit", None)
-print(json.dumps([platform.python_version(), platform.python_implementation(), "t" in getattr(sys, "abiflags", ""),
-                  bool(jit and jit.is_available()), sys.base_prefix]))
-"""
-
-
-def _ask(path: str) -> Interpreter | None:
-    """Start the interpreter at `path` and ask what it is; None when it doesn't answer or is older than 3.8."""
-    with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
-        answer = subprocess.run(
-            [path, "-I", "-S", "-c", QUESTION],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=20,
-            check=True,
-        )
-        known = Interpreter(path, *json.loads(answer.stdout))
-        return known if known.key >= (3, 8) else None
-    return None
-
-
-# The child -------------------------------------------------------------------------------------------------
 
 
 @dataclass(repr=False)
@@ -187,11 +54,11 @@ class Report:
         """How it ended, in plain words; empty for a normal end."""
         sentences = []
         if self.timed_out:
-            sentences.append(f"Stopped after {self.seconds:.2g} s: it never came back.")
+            sentences.append(f"Stopped after {self.seconds:.3g} s: it never came back.")
         elif self.returncode < 0:
             name = self.signal or "a signal"
             sentences.append(
-                f"The child process died of {name} (signal {-self.returncode}) after {self.seconds:.1f} s; "
+                f"The child process died of {name} (signal {-self.returncode}) after {self.seconds:.2f} s; "
                 "this notebook's kernel is unharmed."
             )
         elif self.returncode:
@@ -207,7 +74,7 @@ class Report:
     def __str__(self) -> str:
         """What a reader needs: the output, how it ended, the crash report."""
         parts = [self.stdout, self.ending, _trimmed(self.stderr)]
-        return "\n".join(part.rstrip("\n") for part in parts if part.strip())
+        return "\n".join(part.rstrip("\n") for part in parts if part)
 
     __repr__ = __str__
 
@@ -234,6 +101,8 @@ def run_python(
     MissingInterpreter. Processes that the child leaves behind have 2 s to finish. Of each output the first
     and the last 50 kB are kept. Paths of this machine are shortened in the outputs.
     """
+    if os.name == "nt":
+        raise OSError("Children of a cell work on Linux and macOS. On Windows, use WSL: `wsl --install`.")
     if isinstance(python, str):
         spec, python = python, find_python(python)
         if python is None:
@@ -255,7 +124,7 @@ def run_python(
 
 
 def _prepared(source: str) -> str:
-    """`source` with the call of `child_setup` on a line that moves no other: in place of a comment, or beside the future."""
+    """`source` with the call of `child_setup` where it moves no other line, if there is such a place."""
     call = "import workbench.child_setup as _; _.setup(globals()); del _"
     futures = list(re.finditer(r"^from __future__ import [\w, ]+", source, flags=re.MULTILINE))
     if futures:
@@ -350,20 +219,24 @@ class _Kept(threading.Thread):
 
 
 def _prefixes(folder: str, python: Interpreter | None) -> dict[str, str]:
-    """Beginnings of paths, and what to show instead."""
-    short = {folder: "", str(NOTEBOOKS.parent / "build" / "cells") + "/????????": "", sys.prefix: "<venv>/"}
-    short |= {
-        f"{prefix}/lib": "lib/" for prefix in {sys.base_prefix, python.prefix if python else sys.base_prefix}
-    }
-    short |= {str(NOTEBOOKS.parent): "", str(Path.home()): "~/", tempfile.gettempdir(): "<tmp>/"}
-    return short | {os.path.realpath(prefix): instead for prefix, instead in short.items()}
+    """Folders of this machine as regular expressions, and what to show instead."""
+    repository = NOTEBOOKS.parent
+    named = {folder: "", str(repository): "", str(Path.home()): "~", tempfile.gettempdir(): "<tmp>"}
+    if sys.prefix != sys.base_prefix:
+        named[sys.prefix] = "<venv>"
+    for prefix in (sys.base_prefix, python.prefix if python else sys.base_prefix):
+        named[f"{prefix}/lib"] = "lib"
+    both = {form: short for path, short in named.items() for form in (path, os.path.realpath(path))}
+    builds = re.escape(f"{repository}/build/cells/") + r"\w{8}"  # see workbench.compile
+    return {builds: ""} | {re.escape(path): short for path, short in both.items() if path != "/"}
 
 
 def _scrubbed(text: str, prefixes: Mapping[str, str]) -> str:
+    """`text` with those folders shortened, the longest first."""
     for prefix in sorted(prefixes, key=len, reverse=True):
-        if len(prefix) > 1:
-            pattern = re.escape(prefix).replace(r"\?", ".")
-            text = re.sub(rf"(?<![\w.~/-]){pattern}/", prefixes[prefix], text)
+        short = prefixes[prefix]
+        text = re.sub(rf"(?<![\w.~/-]){prefix}/", f"{short}/" if short else "", text)
+        text = re.sub(rf"(?<![\w.~/-]){prefix}(?![\w.-])", short or ".", text)
     return text
 
 
@@ -425,7 +298,10 @@ def register(shell) -> None:
         made = parser("%%runon")
         made.add_argument("spec")
         options = made.parse_args(shlex.split(line))
-        python = find_python(options.spec)
+        try:
+            python = find_python(options.spec)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
         if python is None:
             print(missing(options.spec))
             shell.user_ns.update(dict.fromkeys(options.take))
