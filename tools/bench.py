@@ -66,7 +66,17 @@ def main() -> int:
     ratios = {name: result.ratio(name) for name in result.names}
     with (build / "bench.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["name", "median_seconds", "best_seconds", "iterations_per_second", "times_as_fast", "low", "high"])
+        table.writerow(
+            [
+                "name",
+                "median_seconds",
+                "best_seconds",
+                "iterations_per_second",
+                "times_as_fast",
+                "low",
+                "high",
+            ]
+        )
         for name, timing in result.timings.items():
             ratio = ratios[name]
             rate = iterations / timing.median

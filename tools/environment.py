@@ -61,6 +61,10 @@ class Problem(Exception):
     """Something the user has to know, in one line that ends with what to do."""
 
 
+class OutOfReach(Problem):
+    """No network, or no way through it."""
+
+
 def say(line: str) -> None:
     """Tell the user what happens; stdout is for the result."""
     print(line, file=sys.stderr, flush=True)
@@ -307,17 +311,26 @@ def install(
         command: list[str | Path] = [uv, "pip", "install", "--python", target.python]
     else:
         command = [target.python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-    return run(*command, *what, doing=doing, lock=lock, environment=environment)
+    output = run(*command, *what, doing=doing, lock=lock, environment=environment)
+    if output is not None and uv is not None and "peer certificate" in output:
+        # Behind a proxy with a certificate of its own: uv brings its own list of authorities, the system knows more.
+        trusting = {**(environment or os.environ), "UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}
+        output = run(*command, *what, doing=doing, lock=lock, environment=trusting)
+    return output
 
 
 def install_packages(target: Environment, lock: int) -> None:
     """Install requirements.txt."""
+    before = target.state.get("packages", "")
     target.record(packages=None)
     doing = "Installing the packages of requirements.txt"
     say(doing + " (the first time they have to be downloaded)")
     output = install(target, lock, "--requirement", REQUIREMENTS, doing=doing)
     if output is not None:
-        raise explain("the packages cannot be installed", output)
+        problem = explain("the packages cannot be installed", output)
+        if isinstance(problem, OutOfReach):
+            target.record(packages=before)  # downloads come before changes: the environment is what it was
+        raise problem
     target.record(packages=digest(REQUIREMENTS))
 
 

@@ -1,0 +1,115 @@
+"""pyproject.toml, requirements.txt and environment.yml describe one environment."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import lock
+
+ROOT = Path(__file__).resolve().parent.parent
+PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+GROUPS = tomllib.loads(PYPROJECT)["dependency-groups"]
+DIRECT = {canonicalize_name(r.name): r for r in map(Requirement, lock.asked_for())}
+PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
+LOCK = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+
+
+def locked() -> list[Requirement]:
+    """The lines of the lock without their comments."""
+    lines = (line.partition("#")[0].strip() for line in LOCK.splitlines())
+    return [Requirement(line) for line in lines if line]
+
+
+def conda() -> dict[str, tuple[str, str]]:
+    """Name -> (bounds, comment) of the lines of environment.yml."""
+    text = (ROOT / "environment.yml").read_text(encoding="utf-8")
+    found = re.findall(r"^  - ([\w.-]+)[ ]*([<>=!~][^#\n]*?)?[ ]*(?:#[ ]*(.*))?$", text, flags=re.MULTILINE)
+    return {canonicalize_name(name): (bounds.replace(" ", ""), comment) for name, bounds, comment in found}
+
+
+def installed_on(python: str, platform: str = "linux") -> dict[str, Version]:
+    """What the lock installs there."""
+    here = {
+        "python_version": python, "python_full_version": f"{python}.9", "implementation_name": "cpython",
+        "platform_python_implementation": "CPython", "sys_platform": platform, "os_name": "posix",
+        "platform_system": {"linux": "Linux", "darwin": "Darwin"}[platform], "platform_machine": "x86_64",
+    }
+    pins = {}
+    for requirement in locked():
+        if requirement.marker is None or requirement.marker.evaluate(here):
+            name = canonicalize_name(requirement.name)
+            assert name not in pins, f"two versions of {name} on Python {python}"
+            (pin,) = requirement.specifier
+            assert pin.operator == "=="
+            pins[name] = Version(pin.version)
+    return pins
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_lock_has_every_direct_dependency_within_its_bounds(python, platform):
+    pins = installed_on(python, platform)
+    for name, requirement in DIRECT.items():
+        assert name in pins, f"{name} is in pyproject.toml and not in requirements.txt: python tools/lock.py"
+        assert pins[name] in requirement.specifier, "python tools/lock.py"
+
+
+def test_the_lock_was_made_from_this_pyproject():
+    digest = lock.digest(lock.asked_for())
+    assert f"digest {digest}" in LOCK.splitlines()[1], (
+        "pyproject.toml has changed since: python tools/lock.py"
+    )
+
+
+def test_every_locked_package_is_there_for_a_reason():
+    named = {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)==", LOCK, flags=re.MULTILINE)}
+    for line in LOCK.splitlines()[2:]:
+        name, via = re.fullmatch(r"([\w.-]+)==.*# via (.*)", line).groups()
+        parents = {parent for parent in via.split(", ") if not parent.startswith("(pyproject.toml:")}
+        assert {canonicalize_name(parent) for parent in parents} <= named
+        if len(parents) < len(via.split(", ")):
+            assert canonicalize_name(name) in DIRECT, f"{name} is no longer asked for: python tools/lock.py"
+
+
+def test_the_lock_names_no_place():
+    body = "\n".join(line.partition("#")[0] for line in LOCK.splitlines())
+    assert not re.search(r"https?:|file:|git\+|@|^\s*-|/", body, flags=re.MULTILINE)
+
+
+def test_what_serves_without_a_compiler_is_pinned_and_not_locked():
+    for requirement in map(Requirement, GROUPS["compiler"]):
+        assert str(requirement.specifier).startswith("==")
+        assert canonicalize_name(requirement.name) not in installed_on("3.13")
+
+
+def test_conda_has_the_same_dependencies_with_the_same_bounds():
+    table = conda()
+    extra = {"python", "c-compiler", "conda-forge", "nodefaults", "pip"} - set(DIRECT)
+    assert set(table) - extra == set(DIRECT)
+    for name, requirement in DIRECT.items():
+        assert table[name][0] == str(requirement.specifier), name
+    assert table["python"][0] == f">={lock.OLDEST}"
+
+
+def test_every_direct_dependency_says_why():
+    for group in GROUPS.values():
+        for requirement in group:
+            (line,) = (line for line in PYPROJECT.splitlines() if line.strip().startswith(f'"{requirement}"'))
+            assert len(line.partition("#")[2].strip()) > 5, line.strip()
+    for name, (_, comment) in conda().items():
+        if name in {*DIRECT, "c-compiler"}:
+            assert comment, f"{name} in environment.yml"
+
+
+def test_the_environment_that_runs_this_is_the_lock():
+    wanted = installed_on(f"{sys.version_info.major}.{sys.version_info.minor}", sys.platform)
+    assert {name: Version(version(name)) for name in DIRECT} == {name: wanted[name] for name in DIRECT}
