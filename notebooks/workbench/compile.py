@@ -1,8 +1,8 @@
 """Run the C compiler on a cell: `cc`, and the cell magics `%%c` and `%%cext`.
 
-Every build has a folder of its own under `build/cells/`, named after everything that could change the result: the
-source, the local headers it includes, the flags, the compiler, the interpreter. So a changed cell gives a new
-file, which the running kernel can load (it never loads the same path twice), and an unchanged cell compiles nothing.
+Every build has a folder of its own under `build/cells/`, named after everything that could change the result:
+the source, the local headers it includes, the flags, the compiler, the interpreter. So a changed cell gives a new
+file, which the running kernel can load (no process loads one path twice), and an unchanged cell compiles nothing.
 """
 
 from __future__ import annotations
@@ -79,8 +79,7 @@ def cc(
 
     ingredients = [repr((name, kind, flags, tuple(libraries), compiler.command, compiler.version))]
     ingredients += [sysconfig.get_path("include"), sys.version] if kind == "extension" else []
-    ingredients += [text for file in files + _named(flags) for text in _with_includes(file, _folders(flags))]
-    ingredients += [source] if isinstance(source, str) else []
+    ingredients += _texts(source if isinstance(source, str) else "", files, flags)
     folder = _cells() / hashlib.sha256("\0".join(ingredients).encode()).hexdigest()[:8]
     folder.mkdir(exist_ok=True)
     result = folder / (name + _suffix(kind))
@@ -94,7 +93,7 @@ def cc(
         print("$", _shown(command))
     with _locked(folder):
         seconds = None
-        if not (folder / MESSAGES).exists():
+        if not (result.exists() and (folder / MESSAGES).exists()):
             if isinstance(source, str):
                 (folder / inputs[0]).write_text(source, encoding="utf-8")
             seconds = _run(command, folder)
@@ -176,40 +175,37 @@ def _files(source: object) -> list[Path]:
     return files
 
 
-def _named(flags: list[str]) -> list[Path]:
-    """Files among the flags, such as a second `.c` file."""
-    return [Path(flag).resolve() for flag in flags if not flag.startswith("-") and Path(flag).is_file()]
+def _texts(source: str, files: list[Path], flags: list[str]) -> list[str]:
+    """The C code, the files, those among the flags, and every header of ours that they include, directly or not."""
+    paths = [Path(flag.removeprefix("-I")).resolve() for flag in flags]
+    folders = [path for path in paths if path.is_dir()]
+    texts, seen = [source], set()
 
+    def add(found: Path) -> None:
+        if found in seen or not found.is_file():
+            return
+        seen.add(found)
+        texts.append(found.read_bytes().decode("utf-8", "replace"))
+        add_headers(texts[-1], [found.parent, *folders])
 
-def _folders(flags: list[str]) -> list[Path]:
-    return [
-        Path(flag.removeprefix("-I")).resolve() for flag in flags if Path(flag.removeprefix("-I")).is_dir()
-    ]
+    def add_headers(text: str, folders: list[Path]) -> None:
+        for header in re.findall(r'^\s*#\s*include\s*["<]([^">]+)', text, flags=re.MULTILINE):
+            for folder in folders:  # a system header is in none of them
+                add((folder / header).resolve())
 
-
-def _with_includes(file: Path, folders: list[Path], seen: set[Path] | None = None) -> Iterator[str]:
-    """The text of `file` and of every local header it includes, directly or not."""
-    seen = set() if seen is None else seen
-    if file in seen:
-        return
-    seen.add(file)
-    text = file.read_bytes().decode("utf-8", "replace")
-    yield text
-    for header in re.findall(r'^\s*#\s*include\s*"([^"]+)"', text, flags=re.MULTILINE):
-        for found in (folder / header for folder in [file.parent, *folders]):
-            if found.is_file():
-                yield from _with_includes(found.resolve(), folders, seen)
-                break
+    add_headers(source, folders)
+    for file in [*files, *paths]:
+        add(file)
+    return texts
 
 
 def _from(folder: Path, flags: list[str]) -> list[str]:
     """`flags` with the paths in them, relative to the current directory, made relative to `folder`."""
     moved = []
     for flag in flags:
-        option, path = re.fullmatch(r"(-[IL]|)(.*)", flag, re.DOTALL).groups()
-        if path and not path.startswith("-") and ("/" in path or option) and Path(path).exists():
-            path = os.path.relpath(path, folder)
-        moved.append(option + path)
+        option = flag[:2] if flag.startswith(("-I", "-L")) else ""
+        path = flag.removeprefix(option)
+        moved.append(option + os.path.relpath(path, folder) if path and Path(path).exists() else flag)
     return moved
 
 
@@ -246,13 +242,13 @@ def _cells() -> Path:
     with contextlib.suppress(OSError):
         cells.mkdir(parents=True, exist_ok=True)
         if os.access(cells, os.W_OK):
-            return cells
+            return cells.resolve()
     mine = Path(tempfile.gettempdir(), f"fast-snek-{os.getuid()}")
     mine.mkdir(mode=0o700, exist_ok=True)
     if mine.stat().st_uid != os.getuid():  # a library is loaded from here: it must be nobody else's
         mine = Path(tempfile.mkdtemp(prefix="fast-snek-"))
     (mine / "cells").mkdir(exist_ok=True)
-    return mine / "cells"
+    return (mine / "cells").resolve()
 
 
 @contextlib.contextmanager
@@ -287,20 +283,20 @@ def _shown(command: list[str]) -> str:
 
 
 class Library(ctypes.CDLL):
-    """A `ctypes.CDLL` that knows its `path` and doesn't show it."""
+    """A `ctypes.CDLL` that knows its `path` and doesn't show it. Raises CompileError when it doesn't load."""
 
     def __init__(self, path: Path) -> None:
         try:
             super().__init__(str(path))
         except OSError as error:
-            raise OSError(str(error).replace(str(path), path.name)) from None
+            raise CompileError(_unloadable(path, error)) from None
         self.path = path
 
     def __getattr__(self, name: str):
         try:
             return super().__getattr__(name)
         except AttributeError as error:
-            raise AttributeError(str(error).replace(self._name, Path(self._name).name)) from None
+            raise AttributeError(str(error).replace(self._name, self.path.name)) from None
 
     def __repr__(self) -> str:
         return f"<Library {self.path.name}>"
@@ -309,7 +305,8 @@ class Library(ctypes.CDLL):
 def load_extension(name: str, path: Path) -> ModuleType:
     """Import the extension module `name` from `path` and make it the one that `import name` finds.
 
-    A module already loaded from this very path is returned as it is: an extension module is loaded once.
+    A module already loaded from this very path is returned as it is: an extension module is loaded once. Raises
+    CompileError when it doesn't load, and whatever the module raises.
     """
     loaded = sys.modules.get(name)
     if loaded is not None and getattr(loaded, "__file__", None) == str(path):
@@ -320,9 +317,15 @@ def load_extension(name: str, path: Path) -> ModuleType:
         module = importlib.util.module_from_spec(spec)
         loader.exec_module(module)
     except ImportError as error:
-        raise ImportError(str(error).replace(str(path), path.name), name=name) from None
+        if error.path is None and str(path) not in str(error):
+            raise  # the module itself couldn't import something
+        raise CompileError(_unloadable(path, error)) from None
     sys.modules[name] = module
     return module
+
+
+def _unloadable(path: Path, error: Exception) -> str:
+    return f"it compiles, but doesn't load: {str(error).replace(str(path), path.name)}"
 
 
 def register(shell) -> None:
