@@ -10,6 +10,7 @@ import json
 import os
 import re
 import tempfile
+import warnings
 from pathlib import Path
 
 import nbformat
@@ -31,7 +32,10 @@ def course() -> list[Path]:
 
 
 def read(path: Path) -> NotebookNode:
-    return nbformat.read(path, as_version=4)
+    """The notebook at `path`; ids that are missing or taken are replaced (policy.py reports them)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return nbformat.read(path, as_version=4)
 
 
 def canonical(notebook: NotebookNode) -> str:

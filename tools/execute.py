@@ -26,12 +26,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from canonical import NOTEBOOKS, SOLUTIONS, canonical, course, read, write
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+
+from canonical import NOTEBOOKS, SOLUTIONS, canonical, course, read, write
 
 CELL_TIMEOUT = 120  # seconds
 
@@ -246,10 +247,11 @@ def _orphans(before: set[str]) -> list[str]:
 def choose(wanted: list[str]) -> list[Path]:
     """Notebooks by number, name or path; all of them when none is named. SystemExit(2) for one that does not exist."""
     every = {path.name[:2]: path for path in course()}
+    names = every | {str(int(number)): path for number, path in every.items()}
+    names |= {path.stem: path for path in every.values()}
     chosen = []
     for name in wanted:
-        path = every.get(Path(name).name[:2].zfill(2)) if re.match(r"\d{1,2}(_|$)", Path(name).name) else None
-        if not path:
+        if not (path := names.get(Path(name).name.removesuffix(".ipynb"))):
             print(f"There is no notebook {name}; there are {' '.join(every) or 'none yet'}.", file=sys.stderr)
             raise SystemExit(2)
         chosen.append(path)

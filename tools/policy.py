@@ -28,9 +28,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from nbformat import NotebookNode
+
 from canonical import ROOT, SOLUTIONS, canonical, course, read, write
 from execute import exercise_tags, read_solutions
-from nbformat import NotebookNode
 
 Finding = tuple[int | None, str, str]  # cell number (None: the whole file), what is wrong, how to fix it
 
@@ -40,7 +41,7 @@ MIME = {"text/plain", "text/markdown", "text/html", "image/png", "image/svg+xml"
 SECTIONS = ("Where it bites", "When to use", "Exercises", "Further reading")
 GENERATED = {"course-objectives", "course-navigation"}
 PATH = r"(?<![\w.:/<\"-])/(?:[\w.@+-]+/){2,}[\w.-]{1,40}"
-HOME = r"(?:/(?:home|Users|work)/[\w.-]+/|(?<![\w.])/root/|\b[A-Z]:\\Users\\)"
+HOME = r"(?:/(?:home|Users|work)/[\w.-]+/|(?<![\w.])/(?:root)/|\b[A-Z]:\\Users\\)"
 FIGURE = r"\b\d[\d,.]*\s?(?:×|x|times)\s(?:faster|slower|quicker|speed|as fast|as slow|as long|the speed)"
 BANNED = r"\b(?:simply|just|obviously|easy|easily|blazing(?:ly)?|trivial(?:ly)?)\b|(?<!not )\bthread[- ]safe\b(?! for)"
 COMPILED = {".so", ".o", ".a", ".pyd", ".dll", ".dylib", ".pyc", ".whl"}
