@@ -139,19 +139,26 @@ def find_compiler() -> Compiler | None:
     """The C compiler to use: $CC, cc, gcc, clang, the one in the `ziglang` package; the first that answers."""
     commands = [shlex.split(os.environ.get("CC", "")), ["cc"], ["gcc"], ["clang"]]
     if quietly(lambda: importlib.util.find_spec("ziglang")):
-        commands.append([sys.executable, "-m", "ziglang", "cc"])
+        # Left alone, zig compiles for this very processor, and without -O puts in checks that end the process.
+        commands.append([sys.executable, "-m", "ziglang", "cc", "-mcpu=baseline", "-fno-sanitize=undefined"])
     for command in commands:
-        if not command or shutil.which(command[0]) is None:
+        program = shutil.which(command[0]) if command else None
+        if program is None or _is_stub(program):
             continue
         try:
             asked = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=30)
         except (OSError, subprocess.SubprocessError):
             continue
-        if (
-            asked.returncode == 0
-        ):  # on macOS there is a `cc` that only says that the real one is not installed
+        if asked.returncode == 0:
             return _identify(command, asked.stdout)
     return None
+
+
+def _is_stub(program: str) -> bool:
+    """Without Apple's command line tools, /usr/bin/cc on macOS only opens a window that offers to install them."""
+    if sys.platform != "darwin" or not program.startswith("/usr/bin/"):
+        return False
+    return subprocess.run(["xcode-select", "-p"], capture_output=True).returncode != 0
 
 
 def _identify(command: list[str], answer: str) -> Compiler:
@@ -159,7 +166,7 @@ def _identify(command: list[str], answer: str) -> Compiler:
     name = next((known for known in ("clang", "gcc") if known in answer.lower()), Path(command[0]).name)
     if name == Path(command[0]).name == "cc" or "Free Software Foundation" in answer:
         name = "gcc" if "Free Software Foundation" in answer else name
-    version = re.search(r"version (\d[\w.]*)", first) or re.search(r"(\d+\.\d[\w.]*)\s*$", first)
+    version = re.search(r"version (\d[\w.]*)", first) or re.search(r"\) (\d+\.\d[\w.]*)", first)
     return Compiler(command, "zig cc" if "ziglang" in command else name, version[1] if version else "")
 
 
