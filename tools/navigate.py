@@ -17,9 +17,10 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from canonical import NOTEBOOKS, ROOT, canonical, course, read, write
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
+
+from canonical import NOTEBOOKS, ROOT, canonical, course, read, write
 
 README = ROOT / "README.md"
 BREAK, WORK_BEFORE_BREAK = 10, 90  # minutes

@@ -1,0 +1,59 @@
+"""Every notebook runs from top to bottom: as committed, where no exercise is tried, and with the solutions put in.
+
+Seconds are printed (`pytest -rP`), never asserted: they belong to the machine.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import canonical
+import execute
+
+VERDICT = re.compile(r"^(○|✗|✓) ", re.MULTILINE)
+notebooks = pytest.mark.parametrize("path", canonical.course(), ids=lambda path: path.stem)
+
+
+def verdicts(done):
+    """{exercise-N: the first character of its checker's line}; the checker is in one of the two cells below the stub."""
+    found = {}
+    cells = done.notebook.cells
+    for at, cell in enumerate(cells):
+        for tag in execute.exercise_tags(cell):
+            text = "\n".join(
+                output.get("text", "") or output.get("data", {}).get("text/plain", "")
+                for below in cells[at + 1 : at + 3]
+                for output in below.get("outputs", [])
+            )
+            found[tag] = "".join(VERDICT.findall(text))
+    return found
+
+
+def report(done):
+    seconds = sorted(((s, n) for n, s in enumerate(done.seconds, 1)), reverse=True)[:3]
+    slow = ", ".join(f"cell {n} {s:.1f} s" for s, n in seconds)
+    print(f"{done.path.stem}: {sum(done.seconds):.1f} s; {slow}")
+
+
+@pytest.mark.slow
+@notebooks
+def test_runs_as_committed(path):
+    done = execute.execute(path)
+    report(done)
+    untried = verdicts(done)
+    assert untried, "a notebook has exercises"
+    assert untried == dict.fromkeys(untried, "○")
+    assert done.left_behind == []
+
+
+@pytest.mark.slow
+@notebooks
+def test_the_solutions_are_right(path):
+    done = execute.execute(path, execute.SOLUTIONS / f"{path.stem}.py", quick=True)
+    report(done)
+    solved = verdicts(done)
+    assert solved, "a notebook has exercises"
+    assert solved == dict.fromkeys(solved, "✓")
+    assert done.left_behind == []
