@@ -139,7 +139,7 @@ def _wrong_result(
         except _TooLong:
             raise
         except Exception as error:
-            said = shortened(str(error), 100)[1:-1]
+            said = shortened(" ".join(str(error).split()), 100)[1:-1]
             hint = next(
                 (text for key, text in hints.items() if isinstance(key, type) and isinstance(error, key)),
                 None,

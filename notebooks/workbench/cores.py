@@ -54,7 +54,8 @@ def cgroup(controller: str, files: list[str]) -> Iterator[str]:
     """
     lines = (quietly(lambda: (ROOT / "proc/self/cgroup").read_text()) or "").splitlines()
     for line in lines:
-        _, controllers, path = line.split(":", 2)
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
         if controllers and controller not in controllers.split(","):
             continue
         mounts = [controllers, controller] if controllers else ["", "unified"]

@@ -2,8 +2,8 @@
 
 What makes a measurement believable, and where to find it below:
 
-* the clock is `time.perf_counter_ns`, and one sample lasts a millisecond or more, so that the clock's own cost
-  disappears (`_calibrate`);
+* the clock is `time.perf_counter_ns`, and one sample lasts a millisecond or a few (`_calibrate`): long enough for the
+  clock's own cost to disappear, short enough that most samples end before another program takes the processor away;
 * the first calls, which fill caches and let the interpreter specialise the code, are not counted;
 * every sample is kept: the median says what is typical, the spread how much to trust it;
 * contestants take turns in shuffled order, so that what slows the machine down for a while slows all of them
@@ -51,7 +51,8 @@ __all__ = [
 ]
 
 SHORTEST_SAMPLE = 0.001  # seconds; perf_counter_ns costs well under 100 ns, so it adds less than 0.01 %
-MOST_ROUNDS = 100
+LONGEST_SAMPLE = 0.005  # unless one call is longer
+MOST_ROUNDS = 500
 
 
 class DifferentResults(Exception):
@@ -70,7 +71,7 @@ def measure(
     samples = samples if samples is not None else (5 if _quick() else 25)
     result = f(*args, **kwargs)
     sample = _sampler(f, args, kwargs)
-    calls, cost = _calibrate(sample, budget / samples)
+    calls, cost = _calibrate(sample, min(LONGEST_SAMPLE, budget / samples))
     samples = max(3, min(samples, round(budget / cost)))
     return Timing(tuple(sample(calls) / calls for _ in range(samples)), calls, result)
 
@@ -189,14 +190,17 @@ def _take_turns(
 ) -> dict[Any, Timing]:
     """Time all contestants in rounds; in every round each takes one sample, in an order drawn anew."""
     samplers = {name: _sampler(f) for name, f in contestants.items()}
-    target = budget / len(samplers) / MOST_ROUNDS
+    target = min(LONGEST_SAMPLE, budget / len(samplers) / MOST_ROUNDS)
     plans = {name: _calibrate(sample, target) for name, sample in samplers.items()}
-    if rounds is None:
-        rounds = _affordable_rounds(sum(cost for _, cost in plans.values()), budget)
+    cost = sum(cost for _, cost in plans.values())
+    planned = rounds or _affordable_rounds(cost, budget)
     seconds: dict[Any, list[float]] = {name: [] for name in samplers}
     order = list(samplers)
     shuffle = random.Random(2026).shuffle
-    for _ in _progress(rounds, sum(cost for _, cost in plans.values())):
+    begin = time.perf_counter_ns()
+    for done in _progress(planned, cost):
+        if rounds is None and done >= 8 and time.perf_counter_ns() - begin > 2e9 * budget:
+            break  # the machine has become busier than it was when the rounds were planned
         shuffle(order)
         for name in order:
             calls, _ = plans[name]
@@ -237,13 +241,18 @@ def sample(calls, clock=clock, repeat=repeat, f=f, {", ".join(f"{name}={name}" f
 def _calibrate(sample: Callable[[int], float], target: float) -> tuple[int, float]:
     """How many calls make a sample last `target` seconds (never under a millisecond)? Returns them and its seconds.
 
-    The trial runs are the warm-up, too.
+    The trial runs are the warm-up, too. A short one is tried three times and the best counts, since one disturbance
+    would look like a slow function.
     """
     target = max(target, SHORTEST_SAMPLE)
     calls = 1
-    while (took := sample(calls)) < target / 2:
-        calls = math.ceil(calls * min(10.0, target / max(took, 1e-9)))
-    return calls, max(took, 1e-9)
+    while True:
+        took = sample(calls)
+        if took < 20 * target:
+            took = max(1e-9, min(took, sample(calls), sample(calls)))
+        if took > target / 2:
+            return calls, took
+        calls = math.ceil(calls * min(10.0, target / took))
 
 
 def _progress(rounds: int, cost: float) -> Iterable[int]:
