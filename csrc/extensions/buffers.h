@@ -60,11 +60,14 @@ buffer_acquire_int32_picture(const char *name, PyObject *object, Py_buffer *view
         return -1;
     }
     if (PyObject_GetBuffer(object, view, PyBUF_FULL) < 0) {
-        if (PyErr_ExceptionMatches(PyExc_BufferError) || PyErr_ExceptionMatches(PyExc_ValueError)) {
-            PyErr_Format(PyExc_BufferError, "%s must be %s; this %.200s is not writable", name, expected,
-                         Py_TYPE(object)->tp_name);
+        if (!PyErr_ExceptionMatches(PyExc_BufferError) && !PyErr_ExceptionMatches(PyExc_ValueError)) {
+            return -1;
         }
-        return -1;
+        PyErr_Clear();
+        if (PyObject_GetBuffer(object, view, PyBUF_FULL_RO) < 0) { /* not for writing, not for reading: it says why */
+            return -1;
+        }
+        view->readonly = 1;
     }
     if (view->readonly) {
         PyErr_Format(PyExc_BufferError, "%s must be %s; this %.200s is not writable", name, expected,

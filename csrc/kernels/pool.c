@@ -317,7 +317,9 @@ job_new(pool_task task, const void *context, size_t context_size, size_t chunks,
     atomic_init(&self->stopped, false);
     self->task = task;
     self->context = (char *)block + context_offset;
-    memcpy(self->context, context, context_size);
+    if (context_size > 0) { /* memcpy must not be given NULL, not even for nothing */
+        memcpy(self->context, context, context_size);
+    }
     self->chunks = chunks;
     self->interrupted = interrupted;
     self->interrupted_context = interrupted_context;

@@ -1,0 +1,128 @@
+"""Builds of csrc for the tests: with sanitizers, with a defect planted, the kernels alone. Each is made once, under build/."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CSRC = ROOT / "csrc"
+CACHE = ROOT / "build" / "tests"
+WARNINGS = ["-std=c11", "-O3", "-Wall", "-Wextra", "-Wshadow", "-Wconversion"]
+
+
+def compiler(name: str = "") -> str:
+    """Return a C compiler (cc, gcc or clang), or skip the test."""
+    for candidate in [name] if name else ["gcc", "clang", "cc"]:
+        if shutil.which(candidate):
+            return candidate
+    pytest.skip(f"needs {name or 'a C compiler'}")
+
+
+def sources(*patterns: str) -> list[Path]:
+    return sorted(path for pattern in patterns for path in CSRC.glob(pattern))
+
+
+def digest(*parts: object) -> str:
+    """Return a name for what is made of these parts and of all of csrc."""
+    sha = hashlib.sha256(repr(parts).encode())
+    for path in sources("*/*.[ch]", "*/*.py*", "*.py", "*.toml"):
+        sha.update(path.name.encode() + b"\0" + path.read_bytes())
+    return sha.hexdigest()[:12]
+
+
+@contextmanager
+def made_once(name: str, *parts: object) -> Iterator[tuple[Path, bool]]:
+    """Give a folder, and whether what belongs there has to be made; two test runs at a time don't make it twice."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    folder = CACHE / f"{name}-{digest(*parts)}"
+    with open(CACHE / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ready = folder / "ready"
+        if not ready.exists():
+            for old in [*CACHE.glob(f"{name}-*")]:
+                shutil.rmtree(old)
+            folder.mkdir()
+            yield folder, True
+            ready.touch()
+        else:
+            yield folder, False
+
+
+def command(*words: object, cwd: Path | None = None, env: Mapping[str, str] | None = None, timeout: float = 300) -> str:
+    """Run a command that must succeed, and return what it printed."""
+    done = subprocess.run(
+        [str(word) for word in words],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        timeout=timeout,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    assert done.returncode == 0, f"{' '.join(map(str, words))}\nended with {done.returncode}\n{done.stdout}"
+    return done.stdout
+
+
+def defect(text: str, replacements: Mapping[str, str]) -> str:
+    """Return the text with each of the replacements made, which must find its place exactly once."""
+    for old, new in replacements.items():
+        assert text.count(old) == 1, f"the place for a planted defect is not there once: {old}"
+        text = text.replace(old, new)
+    return text
+
+
+def snek(
+    name: str,
+    *flags: str,
+    cc: str = "gcc",
+    plant: Mapping[str, Mapping[str, str]] | None = None,
+) -> Path:
+    """Build the package and return the folder to put on PYTHONPATH.
+
+    `plant` maps files of csrc to replacements of text in them: defects that the tests must find.
+    """
+    pytest.importorskip("setuptools")
+    compiler(cc)
+    tag = sysconfig.get_config_var("SOABI")
+    with made_once(f"snek-{name}-{tag}", flags, cc, plant) as (folder, make):
+        if make:
+            copy = folder / "csrc"
+            shutil.copytree(CSRC, copy, ignore=shutil.ignore_patterns("build", "*.so", "*.egg-info"))
+            for file, replacements in (plant or {}).items():
+                path = copy / file
+                path.write_text(defect(path.read_text(encoding="utf-8"), replacements), encoding="utf-8")
+            given = " ".join(flags)
+            env = {"CC": cc, "LDSHARED": f"{cc} -shared", "SNEK_CFLAGS": given, "SNEK_LDFLAGS": given}
+            if sys.platform == "darwin":
+                env["LDSHARED"] = f"{cc} -bundle -undefined dynamic_lookup"
+            command(sys.executable, "setup.py", "-q", "build_ext", "--build-lib", "lib", cwd=copy, env=env)
+            for path in sources("snek/*.py*"):
+                shutil.copy(path, copy / "lib" / "snek")
+    return folder / "csrc" / "lib"
+
+
+def program(
+    name: str, files: list[Path], *flags: str, cc: str = "gcc", plant: Mapping[str, Mapping[str, str]] | None = None
+) -> Path:
+    """Compile C files, which may include csrc's as "kernels/x.h", and link them; return the executable."""
+    compiler(cc)
+    contents = [path.read_text(encoding="utf-8") for path in files]
+    with made_once(name, contents, flags, cc, plant) as (folder, make):
+        if make:
+            shutil.copytree(CSRC / "kernels", folder / "kernels")
+            for file, replacements in (plant or {}).items():
+                path = folder / file
+                path.write_text(defect(path.read_text(encoding="utf-8"), replacements), encoding="utf-8")
+            moved = [folder / path.relative_to(CSRC) if CSRC in path.parents else path for path in files]
+            command(cc, "-std=c11", "-g", "-O2", "-pthread", *flags, f"-I{folder}", *moved, "-o", folder / "program")
+    return folder / "program"

@@ -1,0 +1,57 @@
+"""Runs a piece of Python in a child process: what may crash, hang, fork or be interrupted."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+# What a child imports its helpers from, and what hides nothing that it prints.
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join(
+        [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+        + [str(Path(__file__).parent)]
+    ),
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONFAULTHANDLER": "1",
+}
+
+
+def start(source: str, *options: str) -> subprocess.Popen:
+    """Start a Python that runs `source`, with pipes for its outputs."""
+    command = [sys.executable, *options, "-c", textwrap.dedent(source)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+
+
+def finish(child: subprocess.Popen, timeout: float) -> str:
+    """Wait for it to end well; return what it printed, or fail with all it said. One that hangs says where."""
+    try:
+        out, err = child.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        child.send_signal(signal.SIGABRT)  # faulthandler prints the stacks
+        out, err = child.communicate()
+        raise AssertionError(f"the child hangs\n{out}\n{err}") from None
+    assert child.returncode == 0, f"the child ended with status {child.returncode}\n{out}\n{err}"
+    return out
+
+
+def run(source: str, *options: str, timeout: float = 120) -> str:
+    """Run `source` to its end and return what it printed."""
+    return finish(start(source, *options), timeout)
+
+
+def interrupt(source: str, *, after: float = 0.3, timeout: float = 120) -> str:
+    """Run `source`, press Ctrl-C `after` so many seconds from its first line of output; return the other lines.
+
+    The child finds the time at which the key was pressed in the clock time.monotonic(), which all processes share: it
+    is the first of the lines returned.
+    """
+    child = start(source)
+    child.stdout.readline()
+    time.sleep(after)
+    pressed = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    return f"{pressed}\n{finish(child, timeout)}"

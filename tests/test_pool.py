@@ -1,0 +1,158 @@
+"""The pool and the other kernels in plain C, without Python: under ThreadSanitizer and AddressSanitizer."""
+
+import ctypes
+import subprocess
+
+import builds
+import pytest
+import twins
+
+FILES = [builds.ROOT / "tests" / "c" / "pool_driver.c", *builds.sources("kernels/*.c")]
+THREAD = ["-fsanitize=thread", "-fno-omit-frame-pointer"]
+ADDRESS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+
+
+def run(program, *arguments, **variables):
+    done = subprocess.run(
+        [program, *arguments], capture_output=True, text=True, timeout=240, env={"PATH": "/usr/bin:/bin", **variables}
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def sanitized(name, flags, cc, plant=None):
+    """Build the driver with a sanitizer, or skip where the compiler has none."""
+    builds.compiler(cc)
+    try:
+        builds.program(f"probe-{name}", [builds.ROOT / "tests" / "c" / "nothing.c"], *flags, cc=cc)
+    except AssertionError:
+        pytest.skip(f"{cc} has no {flags[0]} here")
+    return builds.program(f"pool-{name}", FILES, *flags, cc=cc, plant=plant)
+
+
+def test_driver():
+    cc = builds.compiler()
+    assert run(builds.program("pool", FILES, cc=cc), "fork") == (0, "ok\n")
+
+
+@pytest.mark.parametrize("cc", ["gcc", "clang"])
+def test_under_thread_sanitizer(cc):
+    assert run(sanitized(f"tsan-{cc}", THREAD, cc), TSAN_OPTIONS="halt_on_error=1") == (0, "ok\n")
+
+
+@pytest.mark.parametrize("cc", ["gcc", "clang"])
+def test_under_address_sanitizer(cc):
+    """Leaks included: the driver frees what it allocates, so what is left is the pool's."""
+    assert run(sanitized(f"asan-{cc}", ADDRESS, cc), "fork", ASAN_OPTIONS="detect_leaks=1") == (0, "ok\n")
+
+
+# What the checks above are for: each of these defects must be found.
+DEFECTS = {
+    "a chunk taken twice": (
+        "asan",
+        "atomic_fetch_add_explicit(&self->next_chunk, 1, memory_order_relaxed);",
+        "atomic_load(&self->next_chunk); atomic_store(&self->next_chunk, chunk + 1);",
+    ),
+    "two helpers of one number": ("tsan", "size_t index = ++work->joined;", "size_t index = (++work->joined, 1);"),
+    "a helper that leaves without the lock": (
+        "tsan",
+        "job_work(work, index);\n\n        pthread_mutex_lock(&the_pool.lock);\n        if (--work->active == 0) {",
+        "job_work(work, index);\n\n        size_t left = --work->active;\n        pthread_mutex_lock(&the_pool.lock);\n"
+        "        if (left == 0) {",
+    ),
+    "a caller that doesn't wait": ("asan", "while (self->active > 0 &&", "while (self->active > 9 &&"),
+    "a job that is never freed": ("asan", "    free(self);\n", "    (void)self;\n"),
+    "helpers that a child believes in": ("asan", "    the_pool.helpers = 0;\n    the_pool.idle = 0;\n", ""),
+    "a lock left locked in the child": (
+        "asan",
+        "    pthread_cond_init(&the_pool.work, NULL);\n    pthread_mutex_unlock(&the_pool.lock);\n",
+        "    pthread_cond_init(&the_pool.work, NULL);\n",
+    ),
+    "a stop that helpers don't see": (
+        "asan",
+        "return atomic_load_explicit(&work->stopped, memory_order_relaxed);\n}",
+        "return self->index == 0 && atomic_load_explicit(&work->stopped, memory_order_relaxed);\n}",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_planted_defects_are_found(name):
+    tool, good, bad = DEFECTS[name]
+    flags = THREAD if tool == "tsan" else ADDRESS
+    program = sanitized("defect", flags, builds.compiler(), plant={"kernels/pool.c": {good: bad}})
+    status, _ = run(program, *([] if tool == "tsan" else ["fork", "6"]), TSAN_OPTIONS="halt_on_error=1")
+    assert status != 0
+
+
+# ---- the other kernels ----
+
+
+@pytest.fixture(scope="module")
+def kernels():
+    """The kernels as a shared library, the way notebooks call them."""
+    return ctypes.CDLL(str(builds.program("kernels", FILES[1:], "-shared", "-fPIC", cc=builds.compiler())))
+
+
+def test_fib(kernels):
+    kernels.fib.restype = ctypes.c_int64
+    assert [kernels.fib(n) for n in range(25)] == [twins.fib(n) for n in range(25)]
+
+
+def test_mandelbrot_fill(kernels):
+    out = (ctypes.c_int32 * 30 * 20)()
+    size, real = ctypes.c_ssize_t, ctypes.c_double
+    kernels.mandelbrot_fill.argtypes = [ctypes.c_void_p, size, size, real, real, real, real, ctypes.c_int32]
+    kernels.mandelbrot_fill.restype = None
+    kernels.mandelbrot_fill(out, 20, 30, -2.0, 0.47, -1.12, 1.12, 100)
+    assert [list(row) for row in out] == twins.mandelbrot(20, 30, max_iter=100)
+
+
+NO_QUOTA = 1.7976931348623157e308  # DBL_MAX
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "cpus"),
+    [
+        ("0::/a/b\n", {"a/b/cpu.max": "150000 100000"}, 1.5),
+        ("0::/a/b\n", {"a/b/cpu.max": "max 100000"}, NO_QUOTA),
+        ("0::/a/b\n", {"a/b/cpu.max": "max 100000", "a/cpu.max": "50000 100000"}, 0.5),
+        ("0::/a/b\n", {"a/b/cpu.max": "400000 100000", "a/cpu.max": "300000 100000", "cpu.max": "800000 100000"}, 3),
+        ("0::/\n", {"cpu.max": "200000 100000\n"}, 2),
+        ("0::/not/seen/from/here\n", {"cpu.max": "200000 100000"}, 2),
+        ("0::/../../other\n", {"cpu.max": "200000 100000"}, 2),
+        ("0::/a//b/\n", {"a/cpu.max": "100000 100000"}, 1),
+        ("4:memory:/x\n3:cpu,cpuacct:/a\n0::/\n", {"cpu,cpuacct/a/cpu.cfs_quota_us": "250000", "cpu,cpuacct/a/cpu.cfs_period_us": "100000"}, 2.5),
+        ("3:cpuset:/a\n1:cpu:/a\n", {"cpu/a/cpu.cfs_quota_us": "-1", "cpu/a/cpu.cfs_period_us": "100000"}, NO_QUOTA),
+        ("1:cpu:/docker/1234\n", {"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "50000"}, 2),
+        ("1:cpuset:/a\n", {"cpuset/a/cpu.cfs_quota_us": "1", "cpuset/a/cpu.cfs_period_us": "1"}, NO_QUOTA),
+        ("0::/a\n", {"a/cpu.max": ""}, NO_QUOTA),
+        ("0::/a\n", {"a/cpu.max": "0 0"}, NO_QUOTA),
+        ("0::/a\n", {"a/cpu.max": "-5 100000"}, NO_QUOTA),
+        ("0::/a\n", {"a/cpu.max": "nan nan"}, NO_QUOTA),
+        ("", {}, NO_QUOTA),
+        ("garbage\n:\n::\n0:\n", {}, NO_QUOTA),
+        ("0::/" + "x/" * 5000 + "\n", {"cpu.max": "100000 100000"}, None),
+    ],
+    ids=range(19),
+)
+def test_quota(kernels, tmp_path, membership, files, cpus):
+    """Both versions of cgroups, along the path; what cannot be read or understood is no quota."""
+    kernels.cpus_in_quota.restype = ctypes.c_double
+    (tmp_path / "membership").write_text(membership)
+    for name, text in files.items():
+        path = tmp_path / "hierarchy" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    found = kernels.cpus_in_quota(*(str(tmp_path / name).encode() for name in ("membership", "hierarchy")))
+    if cpus is not None:
+        assert found == cpus
+    else:  # a line longer than any path: anything but a crash
+        assert found > 0
+
+
+def test_usable_cpus(kernels):
+    import os
+
+    assert 1 <= kernels.cpus_usable() <= kernels.cpus_in_affinity()
+    if hasattr(os, "sched_getaffinity"):
+        assert kernels.cpus_in_affinity() == len(os.sched_getaffinity(0))

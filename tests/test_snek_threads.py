@@ -1,0 +1,183 @@
+"""`snek` and threads: the GIL is released, the work is shared, concurrent calls are right."""
+
+import array
+import os
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import children
+import pytest
+import snek
+import twins
+
+TASKS = Path("/proc/self/task")
+needs_proc = pytest.mark.skipif(not TASKS.exists(), reason="needs /proc")
+
+
+def blank(height: int, width: int) -> memoryview:
+    return memoryview(array.array("i", bytes(4 * height * width))).cast("B").cast("i", (height, width))
+
+
+def test_free_threaded_build_stays_free():
+    """Importing snek must not turn the GIL on."""
+    if not hasattr(sys, "_is_gil_enabled"):
+        pytest.skip("this Python always has a GIL")
+    wanted = children.run("import sys; print(sys._is_gil_enabled())")
+    assert children.run("import sys, snek; print(sys._is_gil_enabled())", "-W", "error") == wanted
+
+
+@pytest.mark.parametrize("threads", [1, 2, 0])
+def test_eight_threads_compute_into_one_array(threads):
+    """Each its own rows, again and again, all starting together."""
+    rows, width, rounds = 6, 50, 20
+    whole = blank(8 * rows, width)
+    flat = whole.cast("B")
+    barrier = threading.Barrier(8, timeout=60)
+
+    def compute(number):
+        size = 4 * rows * width
+        part = flat[number * size : (number + 1) * size].cast("i", (rows, width))
+        low = -1.12 + 2.24 * number * rows / (8 * rows)
+        barrier.wait()
+        for _ in range(rounds):
+            snek.mandelbrot(part, ymin=low, ymax=low + 2.24 / 8, max_iter=50, threads=threads)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(compute, range(8)))
+    expected = []
+    for number in range(8):
+        low = -1.12 + 2.24 * number * rows / (8 * rows)
+        expected += twins.mandelbrot(rows, width, ymin=low, ymax=low + 2.24 / 8, max_iter=50)
+    assert whole.tolist() == expected
+
+
+def test_eight_threads_call_everything():
+    """Different sizes and numbers of threads at once; each result is the one that a single call gives."""
+    jobs = [(3 + k % 5, 10 * (k % 7 + 1), k % 4) for k in range(60)]
+    expected = {size: twins.mandelbrot(*size, max_iter=30) for size in {job[:2] for job in jobs}}
+    barrier = threading.Barrier(8, timeout=60)
+
+    def compute(number):
+        barrier.wait()
+        for height, width, threads in jobs[number:] + jobs[:number]:
+            out = blank(height, width)
+            snek.mandelbrot(out, max_iter=30, threads=threads)
+            assert out.tolist() == expected[height, width]
+            assert snek.fib(18) == 2584
+            assert snek.kernels()[0] == "scalar"
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(compute, range(8)))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: snek.fib(36),
+        lambda: snek.mandelbrot(blank(200, 200), max_iter=3000),
+        lambda: snek.mandelbrot(blank(200, 200), max_iter=3000, threads=2),
+    ],
+    ids=["fib", "mandelbrot", "mandelbrot threads=2"],
+)
+def test_other_threads_run_during_the_call(call):
+    """A Python thread ticks while the call computes: it couldn't if the call held the GIL."""
+    done = threading.Event()
+    ticks = []
+
+    def tick():
+        while not done.is_set():
+            ticks.append(time.perf_counter())
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    try:
+        begin = time.perf_counter()
+        call()
+        end = time.perf_counter()
+    finally:
+        done.set()
+        thread.join()
+    inside = [t for t in ticks if begin < t < end]
+    # as many ticks in the middle half as a thread that may run makes at the very least
+    middle = [t for t in inside if begin + (end - begin) / 4 < t < end - (end - begin) / 4]
+    assert len(middle) >= 3, f"{len(inside)} ticks in {end - begin:.3f} s"
+
+
+def seconds_of_threads() -> dict[str, float]:
+    """Return the CPU time, in seconds, of every thread of this process by its id."""
+    tick = os.sysconf("SC_CLK_TCK")
+    return {
+        task.name: sum(map(int, (task / "stat").read_text().rpartition(")")[2].split()[11:13])) / tick
+        for task in TASKS.iterdir()
+    }
+
+
+@needs_proc
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_as_many_threads_work_as_were_asked_for(threads):
+    out = children.run(f"""
+        from test_snek_threads import *
+        out = blank(600, 600)
+        snek.mandelbrot(out, max_iter=4000, threads={threads})
+        busy = sorted(seconds_of_threads().values())
+        print(len(busy), sum(busy), *busy)
+    """)
+    count, total, *busy = map(float, out.split())
+    assert count == threads
+    if threads <= 2:  # more than the CPUs of a small machine need not get an equal share
+        assert min(busy) > total / threads / 3, f"the work is not shared: {busy}"
+
+
+@needs_proc
+def test_helpers_stay_for_the_next_call():
+    """A thousand calls start the helpers once."""
+    out = children.run("""
+        from test_snek_threads import *
+        for _ in range(1000):
+            snek.mandelbrot(blank(40, 40), max_iter=20, threads=3)
+        print(len(list(TASKS.iterdir())))
+    """)
+    assert int(out) == 3
+
+
+@needs_proc
+def test_helpers_block_signals():
+    """A signal sent to the process is the interpreter's business: a helper never takes it."""
+    out = children.run("""
+        from test_snek_threads import *
+        snek.mandelbrot(blank(100, 100), threads=4)
+        for task in TASKS.iterdir():
+            if task.name != str(os.getpid()):
+                status = dict(line.split(":\\t", 1) for line in (task / "status").read_text().splitlines())
+                print(int(status["SigBlk"], 16) >> 1 & 1, int(status["SigBlk"], 16) >> 14 & 1)  # SIGINT is 2, SIGTERM 15
+    """)
+    assert out.split() == ["1", "1"] * 3
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs sched_setaffinity")
+@needs_proc
+def test_threads_0_follows_the_affinity():
+    out = children.run("""
+        from test_snek_threads import *
+        first = min(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {first})
+        snek.mandelbrot(blank(100, 100), threads=0)
+        print(len(list(TASKS.iterdir())))
+    """)
+    assert int(out) == 1
+
+
+@needs_proc
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="snek reads -X cpu_count from 3.14 on")
+def test_threads_0_follows_the_interpreters_option():
+    source = """
+        from test_snek_threads import *
+        snek.mandelbrot(blank(200, 200), threads=0)
+        print(len(list(TASKS.iterdir())))
+    """
+    assert int(children.run(source, "-X", "cpu_count=5")) == 5
+    assert int(children.run(source, "-X", "cpu_count=1")) == 1
