@@ -295,19 +295,14 @@ def timeline(
 
     def body(canvas: Canvas) -> None:
         axes = canvas.add_subplot()
-        edges = np.linspace(0, length, 1001)
         for row, (union, colour) in enumerate(zip(spans.values(), _colours(spans), strict=True)):
             axes.axhline(row, color=GRID, linewidth=0.8)
             if not len(union):
                 continue
-            # seconds run before each edge, as a broken line through the ends of the spans; its slope is the darkness
-            clock = (union - zero).ravel()
-            ran = np.concatenate([[0], np.cumsum(np.diff(clock) * (np.arange(len(clock) - 1) % 2 == 0))])
-            share = np.diff(np.interp(edges, clock, ran)) / (length / 1000)
-            share = np.where(share > 1e-9, np.clip(share, 0.2, 1), 0)
+            share = _running(union, zero, length, 1000)
             picture = np.ones((1, 1000, 4))
             picture[0, :, :3] = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-            picture[0, :, 3] = share
+            picture[0, :, 3] = np.where(share > 0, np.maximum(share, 0.2), 0)  # the shortest span can be seen
             axes.imshow(picture, extent=(0, length, row + 0.36, row - 0.36), aspect="auto", interpolation="nearest",
                         zorder=2)  # fmt: skip
         every = math.ceil(0.17 / row_height)
@@ -652,6 +647,15 @@ def _union(lane: str, spans: Iterable[tuple[float, float]]) -> np.ndarray:
     return np.column_stack([pairs[first, 0], reached[last]])
 
 
+def _running(union: np.ndarray, zero: float, length: float, columns: int) -> np.ndarray:
+    """The share of each column of time in which the lane ran, 0 to 1: shape (columns,)."""
+    # seconds run until each moment: a broken line through the ends of the spans, whose slope is the share
+    clock = (union - zero).ravel()
+    ran = np.concatenate([[0], np.cumsum(np.diff(clock) * (np.arange(len(clock) - 1) % 2 == 0))])
+    share = np.diff(np.interp(np.linspace(0, length, columns + 1), clock, ran)) * columns / length
+    return np.where(share > 1e-9, np.minimum(share, 1), 0)
+
+
 def _wrap(label: str) -> str:
     return textwrap.fill(label, 30)
 
@@ -693,6 +697,8 @@ def _ticks(show: Callable[[float], str]) -> FuncFormatter:
 
 
 def _number(value: float) -> str:
+    if math.isnan(value):
+        return "nothing"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
