@@ -35,11 +35,11 @@ is_recent() {
 # Sets `python`: $PYTHON, or else python3, or else the one in an environment that is there already.
 find_python() {
     wanted=${PYTHON:-python3}
-    python=$(command -v "$wanted" || true)
-    case $python in
+    case $wanted in
         /*) ;;
-        */*) python=$started_in/$python ;;
+        */*) wanted=$started_in/$wanted ;;   # relative to where the command was given
     esac
+    python=$(command -v "$wanted" || true)
     if [ -n "$python" ] && is_recent "$python"; then return; fi
     if [ -z "${PYTHON:-}" ] && is_recent "$root/.venv/bin/python"; then
         python=$root/.venv/bin/python

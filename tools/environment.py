@@ -16,6 +16,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -213,15 +214,19 @@ def explain(what: str, output: str) -> Problem:
     if "no space left" in text or "disk quota exceeded" in text:
         return Problem(f"{what}: no space left on the disk. Free about 1 GB and run again.")
     if any(sign in text for sign in NO_NETWORK):
-        return Problem(
+        return OutOfReach(
             f"{what}: the package index cannot be reached, and this needs the network once. Connect and run again."
         )
     if "permission denied" in text or "read-only file system" in text:
         return Problem(f"{what}: permission denied. Make {ROOT} writable and run again.")
     lines = [line.strip() for line in output.splitlines() if line.strip()]
+    signs = (
+        r":\d+: (fatal )?error: ",
+        r"\berror: ",
+        "",
+    )  # the compiler's own word first, then the installer's
     reason = next(
-        (line for line in lines if "error:" in line.lower()),
-        lines[-1] if lines else "it ended without a word",
+        (line for sign in signs for line in lines if re.search(sign, line, re.IGNORECASE)), "not a word why"
     )
     return Problem(f"{what}: {reason[:200]} (the whole log: {LOG.relative_to(ROOT)})")
 
@@ -417,7 +422,7 @@ def set_up(target: Environment, lock: int) -> None:
     ):
         if target.folder.exists():
             reason = (
-                "an earlier set-up was interrupted"
+                "an earlier set-up did not finish"
                 if interrupted
                 else "its interpreter is gone or has changed"
             )
