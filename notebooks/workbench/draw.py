@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import math
 import re
 import textwrap
@@ -375,6 +376,9 @@ def roofline(peak: Any, points: Mapping[str, tuple[float, float]], *, title: str
                           textcoords="offset points", rotation=math.degrees(math.atan2(y1 - y0, x1 - x0)),
                           rotation_mode="anchor", va="top" if i else "bottom", color=INK)  # fmt: skip
         taken = [artist.get_window_extent() for artist in axes.texts]
+        taken += [
+            Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in axes.transData.transform(list(points.values()))
+        ]
         path = np.concatenate(
             [axes.transData.transform(line.get_xydata()) for line in axes.lines if len(line.get_xdata()) > 2]
         )
@@ -705,24 +709,15 @@ def _number(value: float) -> str:
 def _beside(axes: Axes, text: str, point: tuple[float, float], taken: list[Bbox], path: np.ndarray) -> None:
     """Write `text` on the side of the point where it hides the least of the boxes `taken` and of `path`, in pixels."""
     frame, tried = axes.get_window_extent(), []
-    for across, up in (
-        (9, 0),
-        (-9, 0),
-        (9, -13),
-        (-9, -13),
-        (0, -14),
-        (9, 13),
-        (-9, 13),
-        (0, 14),
-        (0, -28),
-        (0, 28),
-    ):
+    for up, across in itertools.product((0, -14, 14, -29, 29, -44), (9, -9, 0)):
+        if not up and not across:
+            continue
         label = axes.annotate(text, point, (across, up), textcoords="offset points", va="center", bbox=PATCH, zorder=3,
                               ha="center" if not across else "left" if across > 0 else "right")  # fmt: skip
         box = label.get_window_extent()
         outside = max(0, frame.x0 - box.x0, box.x1 - frame.x1, frame.y0 - box.y0, box.y1 - frame.y1)
         hidden = sum(box.overlaps(other) for other in taken) + sum(box.contains(*spot) for spot in path) / 20
-        tried.append((outside + 10 * hidden, len(tried), box, label))
+        tried.append((outside + 10 * hidden + abs(up) / 10, len(tried), box, label))
     _, chosen, box, _ = min(tried)
     taken.append(box)
     for _, i, _, label in tried:
