@@ -333,7 +333,10 @@ def register(shell) -> None:
     from IPython.core.error import UsageError
 
     def parse(magic: str, line: str, cell: str) -> tuple[str, list[str], str]:
-        name, *flags = shlex.split(line) or [""]
+        try:
+            name, *flags = shlex.split(line) or [""]
+        except ValueError as error:
+            raise UsageError(f"%%{magic}: {error}") from None
         if not name.isidentifier():
             raise UsageError(f"%%{magic} NAME [compiler flags]: NAME becomes a Python variable")
         # The magic is line 1 of the cell, so the compiler's line numbers are the cell's.
@@ -347,10 +350,9 @@ def register(shell) -> None:
     def cext(line: str, cell: str) -> None:
         """%%cext NAME [flags]: compile the cell to the extension module NAME and import it."""
         name, flags, source = parse("cext", line, cell)
-        loaded = getattr(sys.modules.get(name), "__file__", None)
-        if name in sys.stdlib_module_names or (
-            name in sys.modules and not str(loaded).startswith(str(_cells()))
-        ):
+        spec = importlib.util.find_spec(name)
+        ours = spec is not None and str(spec.origin).startswith(str(_cells()))
+        if name in sys.stdlib_module_names or (spec is not None and not ours):
             raise UsageError(f"there is a module {name} already; choose another name")
         shell.user_ns[name] = load_extension(name, cc(source, name=name, kind="extension", flags=flags))
 
