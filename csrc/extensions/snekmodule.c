@@ -337,6 +337,8 @@ static PySlot snek_slots[] = {
     PySlot_END,
 };
 
+PyMODEXPORT_FUNC PyModExport__snek(void);
+
 PyMODEXPORT_FUNC
 PyModExport__snek(void)
 {
@@ -367,6 +369,8 @@ static PyModuleDef snek_module = {
     .m_clear = snek_clear,
     .m_free = snek_free,
 };
+
+PyMODINIT_FUNC PyInit__snek(void);
 
 PyMODINIT_FUNC
 PyInit__snek(void)

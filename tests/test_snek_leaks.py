@@ -1,0 +1,190 @@
+"""Nothing leaks: references, blocks of Python's memory, C memory, threads or file descriptors.
+
+By the idea of CPython's `regrtest -R`: run a piece of work a few times to warm up, then several times more, and look at
+what grew each time. Growth in every single round is a leak; growth in some of them is a cache or chance.
+"""
+
+import os
+import sys
+
+import builds
+import children
+import pytest
+
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and mallinfo2")
+
+HUNT = """
+import array, ctypes, gc, os, sys
+import snek
+
+libc = ctypes.CDLL(None)
+
+class Mallinfo2(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in
+                "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()]
+
+if hasattr(libc, "mallinfo2"):
+    libc.mallinfo2.restype = Mallinfo2
+
+def measure():
+    gc.collect()
+    counts = {
+        "blocks of Python's memory": sys.getallocatedblocks(),
+        "bytes of C memory": libc.mallinfo2().uordblks + libc.mallinfo2().hblkhd if hasattr(libc, "mallinfo2") else 0,
+        "threads": len(os.listdir("/proc/self/task")),
+        "file descriptors": len(os.listdir("/proc/self/fd")),
+    }
+    for name, thing in watched.items():
+        counts["references to " + name] = sys.getrefcount(thing)
+    return counts
+
+def leaks(work, warmup=3, rounds=6):
+    "Return the names of what grew in every round."
+    for _ in range(warmup):
+        work()
+        measure()
+    before = measure()
+    rounds_grown = dict.fromkeys(before, 0)
+    for _ in range(rounds):
+        work()
+        after = measure()
+        for name in after:
+            rounds_grown[name] += after[name] > before[name]
+        before = after
+    return sorted(name for name in before if rounds_grown[name] == rounds)
+
+owner = bytearray(4 * 12)
+out = memoryview(owner).cast("i", (3, 4))
+number = 10**20
+watched = {"out": out, "its owner": owner, "a number": number, "kernels()": snek.kernels(), "the module": snek._snek}
+
+class Index:
+    def __index__(self):
+        return int("700")  # a new object each time
+
+class Unwilling:
+    def __index__(self):
+        raise ZeroDivisionError
+    __float__ = __index__
+
+def good():
+    for threads in (1, 2, 3, 0):
+        for _ in range(20):
+            snek.mandelbrot(out, max_iter=Index(), threads=threads, kernel="auto", xmin=-1)
+            snek.mandelbrot(out=out, max_iter=5)
+    for n in (0, 10, 20, 26):
+        snek.fib(n)
+    snek.nop(out)
+    snek.kernels()
+
+def bad():
+    read_only = memoryview(bytes(48)).cast("i", (3, 4))
+    for args, kwargs in [
+        ((), {}), ((1,), {}), ((out, out), {}), ((owner,), {}), ((read_only,), {}), ((out[::-1],), {}),
+        ((memoryview(owner).cast("f", (3, 4)),), {}), ((memoryview(owner).cast("i", (3, 4, 1)),), {}),
+        ((out,), {"xmin": Unwilling()}), ((out,), {"max_iter": Unwilling()}), ((out,), {"threads": number}),
+        ((out,), {"max_iter": -1}), ((out,), {"kernel": "none"}), ((out,), {"kernel": 5}), ((out,), {"size": 5}),
+        ((out,), {"out": out}), ((out,), {"xmin": "x"}), ((out,), {"xmin": float("nan")}), ((out,), {"xmin": 10**400}),
+    ]:
+        for function in (snek.mandelbrot, snek.fib, snek.nop, snek.kernels):
+            try:
+                function(*args, **kwargs)
+            except (TypeError, ValueError, BufferError, ZeroDivisionError):
+                pass
+
+def interrupted():
+    import signal
+    class Stop(Exception):
+        pass
+    def handler(signum, frame):
+        raise Stop
+    signal.signal(signal.SIGALRM, handler)
+    for call in (lambda: snek.mandelbrot(out, xmin=0, xmax=0.01, ymin=0, ymax=0.01, max_iter=2**31 - 1, threads=2),
+                 lambda: snek.fib(80)):
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        try:
+            call()
+        except Stop:
+            pass
+"""
+
+
+def hunt(work: str) -> str:
+    """Run one of the pieces of work in a child and return what leaks, a line each."""
+    return children.run(HUNT + f"print(*leaks({work}), sep='\\n')").strip()
+
+
+@needs_linux
+@pytest.mark.parametrize("work", ["good", "bad", "interrupted"])
+def test_nothing_leaks(work):
+    assert hunt(work) == ""
+
+
+# The hunt is worth something if it finds what was lost on purpose.
+LEAKS = {
+    "a buffer that is not released": (
+        {"extensions/snekmodule.c": {"    PyBuffer_Release(&view);\n": ""}},
+        "good",
+        "references to out",
+    ),
+    "a buffer not released after an error": (
+        {"extensions/buffers.h": {"    PyBuffer_Release(view);\n": ""}},
+        "bad",
+        "blocks of Python's memory",
+    ),
+    "a number not released": (
+        {"extensions/parser.h": {"    Py_DECREF(integer);\n": ""}},
+        "good",
+        "blocks of Python's memory",
+    ),
+    "one reference too many": (
+        {"extensions/snekmodule.c": {"    return Py_NewRef(x);": "    Py_INCREF(x);\n    return Py_NewRef(x);"}},
+        "good",
+        "references to out",
+    ),
+    "C memory": ({"kernels/pool.c": {"    free(self);\n": "    (void)self;\n"}}, "good", "bytes of C memory"),
+    "a file": ({"kernels/cpus.c": {"    fclose(stream);\n    return smallest;": "    return smallest;"}}, "good", "file descriptors"),
+}
+
+
+def hunt_in(monkeypatch, plant, work):
+    """Run the work with a build of snek that has a defect."""
+    folder = builds.snek("leak", "-O1", cc=builds.compiler(), plant=plant)
+    path = os.pathsep.join([str(folder), children.ENVIRONMENT["PYTHONPATH"]])
+    monkeypatch.setitem(children.ENVIRONMENT, "PYTHONPATH", path)
+    return work()
+
+
+@needs_linux
+@pytest.mark.parametrize("name", LEAKS)
+def test_planted_leaks_are_found(name, monkeypatch):
+    plant, work, found = LEAKS[name]
+    assert found in hunt_in(monkeypatch, plant, lambda: hunt(work)).splitlines()
+
+
+# An import leaves blocks behind whatever is imported, textwrap for one: so a module's state is watched by name.
+
+
+def references_to_the_state() -> int:
+    """Return how many references to a module's state are left when the module is gone."""
+    return int(
+        children.run("""
+            import gc, sys, weakref
+            import snek
+            state = sys.modules["snek._snek"].kernels()
+            gone = weakref.ref(sys.modules["snek._snek"])
+            del snek, sys.modules["snek"], sys.modules["snek._snek"]
+            gc.collect()
+            assert gone() is None
+            print(sys.getrefcount(state) - sys.getrefcount(tuple(["one", "two"])))
+        """)
+    )
+
+
+def test_a_module_lets_go_of_its_state():
+    assert references_to_the_state() == 1  # the name
+
+
+def test_a_state_that_is_not_let_go_is_found(monkeypatch):
+    plant = {"extensions/snekmodule.c": {"    Py_CLEAR(snek_get_state(module)->kernels);\n": "    (void)module;\n"}}
+    assert hunt_in(monkeypatch, plant, references_to_the_state) == 2
