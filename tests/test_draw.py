@@ -201,11 +201,11 @@ def test_curve_with_bands_gaps_and_units():
     ],
 )  # fmt: skip
 def test_a_technique_keeps_its_colour(name, technique):
-    assert draw._colours([name]) == [draw.COLOURS[technique]]
+    assert draw.colours_of([name]) == [draw.COLOURS[technique]]
 
 
 def test_other_names_get_colours_of_their_own():
-    first, second, again = draw._colours(["load 1", "store", "load 2"])
+    first, second, again = draw.colours_of(["load 1", "store", "load 2"])
     assert first == again != second
-    assert len(set(draw._colours(["threads", "threads, small tasks", "a", "b"], distinct=True))) == 4
-    assert draw._colours(["Cache", "Cpp"])[0] != draw.COLOURS["C"]
+    assert len(set(draw.colours_of(["threads", "threads, small tasks", "a", "b"], distinct=True))) == 4
+    assert draw.colours_of(["Cache", "Cpp"])[0] != draw.COLOURS["C"]

@@ -11,103 +11,47 @@ backend has to be chosen.
 from __future__ import annotations
 
 import contextlib
-import io
-import itertools
 import math
-import re
-import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps, rc_context
-from matplotlib.axes import Axes
+from matplotlib import colormaps
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
 from PIL import Image
 
+from workbench.figure import (
+    COLOURS,
+    FAINT,
+    GRID,
+    INK,
+    PATCH,
+    WIDTH,
+    Figure,
+    colours_of,
+    finished,
+    interval_of,
+    log_ticks,
+    name_rows,
+    plural,
+    positive,
+    reader_of,
+    rows_height,
+    seconds_of,
+    tick_labels,
+    value_of,
+    wrapped,
+    write_at_ends,
+    write_beside,
+)
 from workbench.machine import machine
 from workbench.measure import duration, si, times
 
-# From general to specific: the last name found in a label decides ("threads over C" is drawn as C). The first eight are
-# the palette of Okabe and Ito (jfly.uni-koeln.de/color), made for colour-blind readers; the rest is Paul Tol's.
-COLOURS = {
-    "Python": "#7a7a7a",
-    "thread": "#0072b2",
-    "process": "#e69f00",
-    "interpreter": "#009e73",
-    "free-threaded": "#d55e00",
-    "asyncio": "#cc79a7",
-    "NumPy": "#56b4e9",
-    "C": "#000000",
-    "Numba": "#332288",
-    "PyPy": "#aa4499",
-    "JIT": "#999933",
-    "Mojo": "#dd6633",
-    "Taichi": "#bbaa33",
-    "Dask": "#ee8866",
-    "ctypes": "#cc79a7",
-    "cffi": "#882255",
-    "C extension": "#000000",
-    "snek": "#000000",
-    "Cython": "#e0a800",
-    "pybind11": "#44aa99",
-    "nanobind": "#117733",
-    "Rust": "#a0522d",
-    "Go": "#56b4e9",
-}
-OTHERS = ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#332288", "#882255", "#999933"]
-INK, FAINT, GRID = "#222222", "#666666", "#dddddd"
-WIDTH, DPI, HEAVIEST = 7.0, 100, 60_000  # inches, pixels per inch, bytes
-PATCH = {
-    "facecolor": "white",
-    "edgecolor": "none",
-    "alpha": 0.85,
-    "pad": 1,
-}  # behind text that may cross a line
-STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
-    "font.size": 10,
-    "figure.facecolor": "white",
-    "axes.facecolor": "white",
-    "savefig.facecolor": "white",
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": FAINT,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.8,
-    "lines.linewidth": 2.0,
-    "lines.markersize": 5.5,
-}
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A finished picture: `png` (bytes) and `alt`, the same facts in words."""
-
-    png: bytes = field(repr=False)
-    alt: str
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
-        return {"image/png": self.png, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
-
-    def __str__(self) -> str:
-        return self.alt
-
-    def save(self, path: str | Path) -> None:
-        """Write the PNG to `path`, making its folder when it is missing."""
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_bytes(self.png)
+__all__ = [
+    "COLOURS", "Figure", "cost_strip", "curve", "distribution", "image", "ladder", "roofline", "scaling_curve", "timeline",
+]  # fmt: skip
 
 
 def ladder(
@@ -120,19 +64,19 @@ def ladder(
     """
     seconds = {}
     if hasattr(values, "timings"):
-        seconds = {name: _seconds(timing) for name, timing in values.timings.items()}
+        seconds = {name: seconds_of(timing) for name, timing in values.timings.items()}
         values = {name: values.ratio(name) for name in values.timings}
-    centre = _positive("ladder", {name: _value(value) for name, value in values.items()})
-    spread = {name: _interval(value) for name, value in values.items()}
+    centre = positive("ladder", {name: value_of(value) for name, value in values.items()})
+    spread = {name: interval_of(value) for name, value in values.items()}
     if ceiling is not None:
-        _positive("ladder", {"ceiling": ceiling})
+        positive("ladder", {"ceiling": ceiling})
     show = times if unit == "x" else lambda value: si(value, unit)
     every = [bound for pair in spread.values() for bound in pair] + ([ceiling] if ceiling else [])
     start = 1.0 if unit == "x" else 10 ** math.floor(math.log10(min(every)))
 
     def body(canvas: Canvas) -> None:
         axes = canvas.add_subplot()
-        for row, (name, colour) in enumerate(zip(centre, _colours(centre), strict=True)):
+        for row, (name, colour) in enumerate(zip(centre, colours_of(centre), strict=True)):
             low, high = spread[name]
             axes.barh(row, centre[name] - start, left=start, height=0.62, color=colour)
             if centre[name] == start:  # the baseline has no length: mark where it stands
@@ -145,11 +89,11 @@ def ladder(
             axes.annotate(
                 text, (right, row), (7, 0), textcoords="offset points", va="center", bbox=PATCH, zorder=5
             )
-        _rows(axes, list(centre))
+        name_rows(axes, list(centre))
         axes.set_xscale("log")
         lowest, highest = min([start, *every]), max([start, *every])
         axes.set_xlim(lowest / 1.15 if lowest < start else lowest, max(highest * 1.02, lowest * 3))
-        _log_ticks(axes, "x", show)
+        log_ticks(axes, "x", show)
         axes.grid(axis="x")
         axes.spines["left"].set_visible(lowest == start)
         if lowest < start:
@@ -164,15 +108,15 @@ def ladder(
              for name, value in centre.items()]  # fmt: skip
     if ceiling is not None:
         facts.append(f"{ceiling_label or 'limit of this machine'} {show(ceiling)}")
-    return _figure("Bar chart, logarithmic", title, facts, 1.15 + _height(centre), body)
+    return finished("Bar chart, logarithmic", title, facts, 1.15 + rows_height(centre), body)
 
 
 def cost_strip(values: Mapping[str, Any], *, title: str) -> Figure:
     """What one call costs: {name: seconds or Timing}, cheapest on top, on a logarithmic axis of time."""
-    centre = _positive("cost_strip", {name: _seconds(value) for name, value in values.items()})
-    spread = {name: _interval(value) for name, value in values.items()}
+    centre = positive("cost_strip", {name: seconds_of(value) for name, value in values.items()})
+    spread = {name: interval_of(value) for name, value in values.items()}
     names = sorted(centre, key=centre.__getitem__)
-    colours = dict(zip(centre, _colours(centre), strict=True))
+    colours = dict(zip(centre, colours_of(centre), strict=True))
 
     def body(canvas: Canvas) -> None:
         axes = canvas.add_subplot()
@@ -184,16 +128,16 @@ def cost_strip(values: Mapping[str, Any], *, title: str) -> Figure:
             axes.plot(centre[name], row, "o", color=colours[name], markersize=8)
             axes.annotate(duration(centre[name]), (max(high, centre[name]), row), (9, 0), textcoords="offset points",
                           va="center", bbox=PATCH, zorder=5)  # fmt: skip
-        _rows(axes, names)
+        name_rows(axes, names)
         axes.set_xscale("log")
         lowest, highest = min(low for low, _ in spread.values()), max(high for _, high in spread.values())
         axes.set_xlim(10 ** math.floor(math.log10(lowest * 0.9)), highest * 1.3)
-        _log_ticks(axes, "x", duration)
+        log_ticks(axes, "x", duration)
         axes.grid(axis="both")
         axes.spines["left"].set_visible(False)
 
     facts = [f"{name} {duration(centre[name])}" for name in names]
-    return _figure("Cost of one call, logarithmic", title, facts, 1.15 + _height(names), body)
+    return finished("Cost of one call, logarithmic", title, facts, 1.15 + rows_height(names), body)
 
 
 def scaling_curve(values: Any, *, title: str) -> Figure:
@@ -228,7 +172,7 @@ def scaling_curve(values: Any, *, title: str) -> Figure:
             "ideal", (every[seen], ideal[seen]), (-6, 0), textcoords="offset points", ha="right", color=FAINT
         )
         ends = []
-        for (label, line), colour in zip(lines.items(), _colours(lines, distinct=True), strict=True):
+        for (label, line), colour in zip(lines.items(), colours_of(lines, distinct=True), strict=True):
             x, y = list(line), [centre for centre, _, _ in line.values()]
             error = [
                 [max(0, c - low) for c, low, _ in line.values()],
@@ -264,14 +208,14 @@ def scaling_curve(values: Any, *, title: str) -> Figure:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
         axes.set_xlabel("workers" + " (dotted: Amdahl's law, fitted)" * bool(fits))
-        axes.set_ylabel(f"speedup over {_plural(fewest, 'worker')}")
+        axes.set_ylabel(f"speedup over {plural(fewest, 'worker')}")
         axes.grid(axis="y")
-        _end_labels(canvas, axes, ends)
+        write_at_ends(canvas, axes, ends)
 
-    facts = [f"{label or 'measured'}: " + ", ".join(f"{_plural(n, 'worker')} {times(centre)}" for n, (centre, _, _) in line.items())
+    facts = [f"{label or 'measured'}: " + ", ".join(f"{plural(n, 'worker')} {times(centre)}" for n, (centre, _, _) in line.items())
              + (f", parallel share fitted {fits[label]:.0%}" if label in fits else "")
              for label, line in lines.items()]  # fmt: skip
-    return _figure("Speedup against workers", title, facts, 3.6, body)
+    return finished("Speedup against workers", title, facts, 3.6, body)
 
 
 def timeline(
@@ -296,7 +240,7 @@ def timeline(
 
     def body(canvas: Canvas) -> None:
         axes = canvas.add_subplot()
-        for row, (union, colour) in enumerate(zip(spans.values(), _colours(spans), strict=True)):
+        for row, (union, colour) in enumerate(zip(spans.values(), colours_of(spans), strict=True)):
             axes.axhline(row, color=GRID, linewidth=0.8)
             if not len(union):
                 continue
@@ -307,8 +251,8 @@ def timeline(
             axes.imshow(picture, extent=(0, length, row + 0.36, row - 0.36), aspect="auto", interpolation="nearest",
                         zorder=2)  # fmt: skip
         every = math.ceil(0.17 / row_height)
-        names = [_wrap(lane) if row % every == 0 else "" for row, lane in enumerate(spans)]
-        _rows(axes, names)
+        names = [wrapped(lane) if row % every == 0 else "" for row, lane in enumerate(spans)]
+        name_rows(axes, names)
         for row, lane in enumerate(spans):
             if row % every == 0:
                 axes.annotate(f"{busy[lane] / length:.0%}", (1, row), (6, 0), xycoords=("axes fraction", "data"),
@@ -324,21 +268,21 @@ def timeline(
         axes.set_xlim(0, length)
         axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(
-            _ticks(lambda value: duration(value) if value > 1e-12 * length else "0")
+            tick_labels(lambda value: duration(value) if value > 1e-12 * length else "0")
         )
         axes.spines["left"].set_visible(False)
 
     facts = [
-        f"{lane} ran {busy[lane] / length:.0%} of {duration(length)} in {_plural(len(spans[lane]), 'span')}"
+        f"{lane} ran {busy[lane] / length:.0%} of {duration(length)} in {plural(len(spans[lane]), 'span')}"
         for lane in spans
     ]
     facts += [f"{label} at {duration(moment - zero)}" for label, moment in marks.items()]
-    return _figure("Timeline", title, facts, 1.2 + row_height * len(spans) + 0.1 * bool(marks), body)
+    return finished("Timeline", title, facts, 1.2 + row_height * len(spans) + 0.1 * bool(marks), body)
 
 
 def roofline(peak: Any, points: Mapping[str, tuple[float, float]], *, title: str) -> Figure:
     """What the machine allows, and where programs stand: {name: (FLOP per byte, FLOP/s)} under the roofs of `peak`."""
-    _positive("roofline", {f"{name} {axis}": value for name, point in points.items()
+    positive("roofline", {f"{name} {axis}": value for name, point in points.items()
                            for axis, value in zip(("FLOP per byte", "FLOP/s"), point, strict=True)})  # fmt: skip
     roofs = {"every core": (peak.flops_all, peak.bandwidth_all), "one core": (peak.flops, peak.bandwidth)}
     if abs(math.log(peak.flops_all / peak.flops)) < 0.05:
@@ -362,11 +306,11 @@ def roofline(peak: Any, points: Mapping[str, tuple[float, float]], *, title: str
             ends.append((right, flops, f"{label}: {si(flops, 'FLOP/s')}", INK))
         axes.axhline(peak.flops_scalar, color=FAINT, linewidth=1.0, linestyle=(0, (5, 2)))
         ends.append((right, peak.flops_scalar, f"one core, scalar: {si(peak.flops_scalar, 'FLOP/s')}", INK))
-        _log_ticks(axes, "x", lambda value: f"{value:,g}")
-        _log_ticks(axes, "y", lambda value: si(value, "FLOP/s"))
+        log_ticks(axes, "x", lambda value: f"{value:,g}")
+        log_ticks(axes, "y", lambda value: si(value, "FLOP/s"))
         axes.set_xlabel("arithmetic intensity: FLOP per byte moved from main memory")
         axes.grid()
-        _end_labels(canvas, axes, ends)
+        write_at_ends(canvas, axes, ends)
         canvas.draw_without_rendering()
         for i, (_, bandwidth) in enumerate(roofs.values()):  # along the slope: outer side of each roof
             (x0, y0), (x1, y1) = axes.transData.transform(
@@ -382,9 +326,9 @@ def roofline(peak: Any, points: Mapping[str, tuple[float, float]], *, title: str
         path = np.concatenate(
             [axes.transData.transform(line.get_xydata()) for line in axes.lines if len(line.get_xdata()) > 2]
         )
-        for (name, (intensity, rate)), colour in zip(points.items(), _colours(points), strict=True):
+        for (name, (intensity, rate)), colour in zip(points.items(), colours_of(points), strict=True):
             axes.plot(intensity, rate, "o", color=colour, markersize=8, zorder=4)
-            _beside(axes, f"{name}: {si(rate, 'FLOP/s')}", (intensity, rate), taken, path)
+            write_beside(axes, f"{name}: {si(rate, 'FLOP/s')}", (intensity, rate), taken, path)
 
     facts = [
         f"roof of {label} {si(flops, 'FLOP/s')} and {si(bandwidth, 'B/s')}"
@@ -392,7 +336,7 @@ def roofline(peak: Any, points: Mapping[str, tuple[float, float]], *, title: str
     ]
     facts.append(f"one core, scalar {si(peak.flops_scalar, 'FLOP/s')}")
     facts += [f"{name} {si(rate, 'FLOP/s')} at {x:.3g} FLOP per byte" for name, (x, rate) in points.items()]
-    return _figure("Roofline, both axes logarithmic", title, facts, 4.2, body)
+    return finished("Roofline, both axes logarithmic", title, facts, 4.2, body)
 
 
 def distribution(values: Any, *, title: str) -> Figure:
@@ -403,7 +347,7 @@ def distribution(values: Any, *, title: str) -> Figure:
         name: np.asarray(getattr(value, "seconds", value), dtype=float) for name, value in values.items()
     }
     for name, seconds in samples.items():
-        _positive("distribution", {f"sample {i} of {name or 'the timing'}": s for i, s in enumerate(seconds)})
+        positive("distribution", {f"sample {i} of {name or 'the timing'}": s for i, s in enumerate(seconds)})
     together = np.concatenate(list(samples.values()))
     wide = together.max() > 12 * together.min()
 
@@ -412,7 +356,7 @@ def distribution(values: Any, *, title: str) -> Figure:
         edge = (together.min(), together.max() + 1e-12)
         bins = np.geomspace(*edge, 41) if wide else np.linspace(*edge, 41)
         ends = []
-        for (name, seconds), colour in zip(samples.items(), _colours(samples, distinct=True), strict=True):
+        for (name, seconds), colour in zip(samples.items(), colours_of(samples, distinct=True), strict=True):
             left.plot(np.arange(1, len(seconds) + 1), seconds, ".", color=colour, markersize=6, alpha=0.8)
             right.hist(
                 seconds,
@@ -434,20 +378,20 @@ def distribution(values: Any, *, title: str) -> Figure:
                 ends.append((1, float(seconds.max()), f"worst {duration(seconds.max())}", FAINT))
         if wide:
             left.set_yscale("log")
-            _log_ticks(left, "y", duration)
+            log_ticks(left, "y", duration)
         else:
             left.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-            left.yaxis.set_major_formatter(_ticks(lambda value: duration(value) if value > 0 else "0"))
+            left.yaxis.set_major_formatter(tick_labels(lambda value: duration(value) if value > 0 else "0"))
         left.set_xlabel("sample, in the order measured")
         right.set_xlabel("samples")
         left.grid(axis="y")
         right.grid(axis="y")
-        _end_labels(canvas, right, ends)
+        write_at_ends(canvas, right, ends)
 
-    facts = [f"{name or 'timing'}: {_plural(len(s), 'sample')}, best {duration(s.min())}, median {duration(float(np.median(s)))}, "
+    facts = [f"{name or 'timing'}: {plural(len(s), 'sample')}, best {duration(s.min())}, median {duration(float(np.median(s)))}, "
              f"95th percentile {duration(float(np.percentile(s, 95)))}, worst {duration(s.max())}"
              for name, s in samples.items()]  # fmt: skip
-    return _figure("Every sample in order, and their histogram", title, facts, 3.4, body)
+    return finished("Every sample in order, and their histogram", title, facts, 3.4, body)
 
 
 def image(counts: Any, *, title: str) -> Figure:
@@ -470,7 +414,7 @@ def image(counts: Any, *, title: str) -> Figure:
     share = float((values == high).mean())
     facts = [f"{width:,} by {height:,} pixels, from {low:g} (dark) to {high:g} (black, {share:.1%} of them)"]
     # Covering the whole range of colours, rather than the frequent ones, keeps the letters of the title grey.
-    return _figure("Picture of counts", title, facts, tall + 0.6, body, Image.Quantize.MAXCOVERAGE)
+    return finished("Picture of counts", title, facts, tall + 0.6, body, Image.Quantize.MAXCOVERAGE)
 
 
 def curve(
@@ -492,21 +436,21 @@ def curve(
             )
     if not bands or not len(across):
         raise ValueError("curve needs at least one line with at least one point; it got none.")
-    show = {axis: _reader(label) for axis, label in (("x", xlabel), ("y", ylabel))}
+    show = {axis: reader_of(label) for axis, label in (("x", xlabel), ("y", ylabel))}
     level, level_label = hline if isinstance(hline, tuple) else (hline, "")
     if logx:
-        _positive("curve with logx", {f"x[{i}]": value for i, value in enumerate(across)})
+        positive("curve with logx", {f"x[{i}]": value for i, value in enumerate(across)})
     if logy:
         found = {
             f"{label}[{i}]": v for label, band in bands.items() for part in band for i, v in enumerate(part)
         }
-        _positive("curve with logy", {name: v for name, v in found.items() if not math.isnan(v)})
+        positive("curve with logy", {name: v for name, v in found.items() if not math.isnan(v)})
 
     def body(canvas: Canvas) -> None:
         axes = canvas.add_subplot()
         ends = []
         for (label, (y, low, high)), colour in zip(
-            bands.items(), _colours(bands, distinct=True), strict=True
+            bands.items(), colours_of(bands, distinct=True), strict=True
         ):
             axes.plot(across, y, color=colour, marker="o" if len(across) <= 40 else None)
             if low is not y:
@@ -527,111 +471,29 @@ def curve(
             )
         for axis, log in (("x", logx), ("y", logy)):
             if log:
-                _log_ticks(axes, axis, show[axis])
+                log_ticks(axes, axis, show[axis])
             else:
-                getattr(axes, f"{axis}axis").set_major_formatter(_ticks(show[axis]))
+                getattr(axes, f"{axis}axis").set_major_formatter(tick_labels(show[axis]))
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
         axes.grid()
-        _end_labels(canvas, axes, ends)
+        write_at_ends(canvas, axes, ends)
 
     shown = range(0, len(across), math.ceil(len(across) / 20))
     facts = [f"{label}: " + ", ".join(f"{show['x'](across[i])} gives {show['y'](y[i])}" for i in shown)
              for label, (y, _, _) in bands.items()]  # fmt: skip
     if level is not None:
         facts.append(f"line {level_label} at {show['y'](level)}".replace("  ", " "))
-    return _figure(f"Curves of {ylabel} over {xlabel}", title, facts, 3.6, body)
-
-
-# What the figures share.
-
-
-def _figure(
-    kind: str, title: str, facts: list[str], height: float, body: Any,
-    method: Image.Quantize = Image.Quantize.MEDIANCUT,
-) -> Figure:  # fmt: skip
-    """Draw `body` on a canvas with title and machine caption, and compress it to a palette."""
-    heading = textwrap.fill(title, 68)
-    with rc_context(STYLE):
-        canvas = Canvas(figsize=(WIDTH, height + 0.2 * heading.count("\n")), dpi=DPI, layout="constrained")
-        canvas.get_layout_engine().set(w_pad=0.09, h_pad=0.08)
-        canvas.suptitle(heading, x=0.013, ha="left", fontsize=12, fontweight="bold", linespacing=1.25)
-        canvas.supxlabel(machine().caption, x=0.987, ha="right", fontsize=8, color=FAINT)
-        body(canvas)
-        raw = io.BytesIO()
-        canvas.savefig(raw, format="png", dpi=DPI)
-    picture = Image.open(raw).convert("RGB")
-    for colours in (256, 64, 16):
-        packed = io.BytesIO()
-        picture.quantize(colours, method, dither=Image.Dither.NONE).save(packed, format="PNG", optimize=True)
-        if packed.tell() < HEAVIEST:
-            break
-    alt = f"{title.rstrip('.')}. {kind}: {'; '.join(facts)}. Measured on {machine().caption}."
-    return Figure(packed.getvalue(), alt)
-
-
-def _colours(names: Iterable[str], distinct: bool = False) -> list[str]:
-    """The colour of each name: its technique's; else one for all that differ only in digits ("worker 1", "worker 2").
-
-    `distinct`: lines that cross need a colour each, so the second of a technique takes the next free one.
-    """
-    chosen: dict[str, str] = {}
-    keys = {name: name if distinct else re.sub(r"\d+", "", name) for name in names}
-    for name, key in keys.items():
-        colour = next(
-            (COLOURS[technique] for technique in reversed(COLOURS) if _mentions(name, technique)), None
-        )
-        if colour and not (distinct and colour in chosen.values()):
-            chosen[key] = colour
-    spare = [colour for colour in OTHERS if colour not in chosen.values()] or OTHERS
-    for i, key in enumerate(dict.fromkeys(key for key in keys.values() if key not in chosen)):
-        chosen[key] = spare[i % len(spare)]
-    return [chosen[key] for key in keys.values()]
-
-
-def _mentions(name: str, technique: str) -> bool:
-    pattern = rf"(?<![a-z])(?:multi|sub)?{re.escape(technique)}(?:s|es|ing|ed)?(?![a-z+#])"
-    return re.search(pattern, name, re.IGNORECASE) is not None
-
-
-def _dark(colour: str) -> str:
-    """The same hue, dark enough to be read as text on white."""
-    return "#" + "".join(f"{int(int(colour[i : i + 2], 16) * 0.7):02x}" for i in (1, 3, 5))
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + "s" * (count != 1)
-
-
-def _value(value: Any) -> float:
-    return float(getattr(value, "value", value))
-
-
-def _interval(value: Any) -> tuple[float, float]:
-    return float(getattr(value, "low", value)), float(getattr(value, "high", value))
-
-
-def _seconds(value: Any) -> float:
-    return float(getattr(value, "median", value))
-
-
-def _positive(who: str, values: Mapping[str, float]) -> dict[str, float]:
-    """Refuse what a logarithmic axis cannot show, by name."""
-    if not values:
-        raise ValueError(f"{who} needs at least one value; it got none.")
-    for name, value in values.items():
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{who} needs positive, finite numbers; {name!r} is {value}.")
-    return dict(values)
+    return finished(f"Curves of {ylabel} over {xlabel}", title, facts, 3.6, body)
 
 
 def _speedups(label: str, value: Any) -> dict[int, tuple[float, float, float]]:
     """{workers: (speedup, low, high)} of a Scaling or of {workers: seconds}."""
     if hasattr(value, "speedup"):
         ratios = {n: value.speedup(n) for n in sorted(value.workers)}
-        return {n: (_value(ratio), *_interval(ratio)) for n, ratio in ratios.items()}
-    seconds = _positive(
-        "scaling_curve", {f"{label}, {_plural(n, 'worker')}": _seconds(s) for n, s in value.items()}
+        return {n: (value_of(ratio), *interval_of(ratio)) for n, ratio in ratios.items()}
+    seconds = positive(
+        "scaling_curve", {f"{label}, {plural(n, 'worker')}": seconds_of(s) for n, s in value.items()}
     )
     times_by_workers = dict(zip(value, seconds.values(), strict=True))
     base = times_by_workers[min(times_by_workers)]
@@ -658,89 +520,3 @@ def _running(union: np.ndarray, zero: float, length: float, columns: int) -> np.
     ran = np.concatenate([[0], np.cumsum(np.diff(clock) * (np.arange(len(clock) - 1) % 2 == 0))])
     share = np.diff(np.interp(np.linspace(0, length, columns + 1), clock, ran)) * columns / length
     return np.where(share > 1e-9, np.minimum(share, 1), 0)
-
-
-def _wrap(label: str) -> str:
-    return textwrap.fill(label, 30)
-
-
-def _height(names: Iterable[str]) -> float:
-    """Inches for one row a name, more for names that wrap."""
-    return sum(0.34 + 0.15 * _wrap(name).count("\n") for name in names)
-
-
-def _rows(axes: Axes, names: list[str]) -> None:
-    """Name the rows on the left, first on top, without ticks."""
-    axes.set_yticks(range(len(names)), [_wrap(name) for name in names])
-    axes.set_ylim(len(names) - 0.45, -0.55)
-    axes.tick_params(axis="y", length=0)
-
-
-def _log_ticks(axes: Axes, axis: str, show: Any) -> None:
-    """Ticks at powers of ten, or at 1, 2, 5 where the axis spans less than one and a half."""
-    low, high = getattr(axes, f"get_{axis}lim")()
-    decades = math.log10(high / low)
-    it = getattr(axes, f"{axis}axis")
-    it.set_major_locator(
-        LogLocator(10, subs=(1, 2, 5) if decades < 1.5 else (1,), numticks=6 if axis == "x" else 8)
-    )
-    it.set_minor_locator(NullLocator())
-    it.set_major_formatter(_ticks(show))
-
-
-def _reader(label: str) -> Callable[[float], str]:
-    """How the numbers on an axis with this label are written."""
-    units = {"time": duration, "size": lambda value: si(value, "B"), "speedup": times}
-    found = next((show for start, show in units.items() if label.startswith(start)), _number)
-    return lambda value: found(value) if value > 0 else _number(value)
-
-
-def _ticks(show: Callable[[float], str]) -> FuncFormatter:
-    """Tick labels without the zeros that three significant digits bring: 10 ms rather than 10.0 ms."""
-    return FuncFormatter(lambda value, _: re.sub(r"\.0+(?!\d)|(?<=\.\d)0+(?!\d)", "", show(value)))
-
-
-def _number(value: float) -> str:
-    if math.isnan(value):
-        return "nothing"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def _beside(axes: Axes, text: str, point: tuple[float, float], taken: list[Bbox], path: np.ndarray) -> None:
-    """Write `text` on the side of the point where it hides the least of the boxes `taken` and of `path`, in pixels."""
-    frame, tried = axes.get_window_extent(), []
-    for up, across in itertools.product((0, -14, 14, -29, 29, -44), (9, -9, 0)):
-        if not up and not across:
-            continue
-        label = axes.annotate(text, point, (across, up), textcoords="offset points", va="center", bbox=PATCH, zorder=3,
-                              ha="center" if not across else "left" if across > 0 else "right")  # fmt: skip
-        box = label.get_window_extent()
-        outside = max(0, frame.x0 - box.x0, box.x1 - frame.x1, frame.y0 - box.y0, box.y1 - frame.y1)
-        hidden = sum(box.overlaps(other) for other in taken) + sum(box.contains(*spot) for spot in path) / 20
-        tried.append((outside + 10 * hidden + abs(up) / 10, len(tried), box, label))
-    _, chosen, box, _ = min(tried)
-    taken.append(box)
-    for _, i, _, label in tried:
-        if i != chosen:
-            label.remove()
-
-
-def _end_labels(canvas: Canvas, axes: Axes, ends: list[tuple[float, float, str, str]]) -> None:
-    """Write each (x, y, text, colour) beside the right edge at its height, pushed apart where they would overlap."""
-    canvas.draw_without_rendering()  # the layout decides how high the axes are
-    tall = axes.get_window_extent().height
-    places = sorted((axes.transAxes.inverted().transform(axes.transData.transform((x, y)))[1], _wrap(text), colour)
-                    for x, y, text, colour in ends)  # fmt: skip
-    top = 1.0
-    heights = [17 * (1 + text.count("\n")) / tall for _, text, _ in places]
-    lowest = 0.0
-    spots = []
-    for (y, _, _), high in zip(places, heights, strict=True):
-        spots.append(max(y, lowest + high / 2 if spots else y))
-        lowest = spots[-1] + high / 2
-    for i in reversed(range(len(spots))):  # what was pushed out at the top moves back down
-        spots[i] = min(spots[i], top)
-        top = spots[i] - (heights[i] + heights[i - 1]) / 2 if i else top
-    for (_, text, colour), y in zip(places, spots, strict=True):
-        axes.annotate(text, (1, y), (7, 0), xycoords="axes fraction", textcoords="offset points", va="center",
-                      color=_dark(colour), annotation_clip=False)  # fmt: skip
