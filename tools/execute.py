@@ -86,9 +86,10 @@ def execute(
                     path, number, cell, f"No end after {timeout:g} s: the run was stopped."
                 ) from None
             except DeadKernelError:
-                raise _failure(
-                    path, number, cell, "The kernel died: the cell crashed it or used all memory."
-                ) from None
+                client.crash_report.seek(0)
+                report = client.crash_report.read()[-4000:].rstrip()
+                what = f"The kernel died: the cell crashed it or used all memory.\n\n{report}".rstrip()
+                raise _failure(path, number, cell, what) from None
             except CellExecutionError:
                 raise _failure(path, number, cell, "The cell raised an error.") from None
             done.seconds.append(time.perf_counter() - start)
@@ -149,8 +150,10 @@ def _kernel(
         notebook, km=manager, timeout=timeout, startup_timeout=60, iopub_timeout=30, record_timing=False
     )
     session = None
+    # What the kernel process itself says: read when it dies, else noise of its shutdown.
+    crash_report = client.crash_report = (private / "stderr").open("w+", encoding="utf-8", errors="replace")
     try:
-        client.start_new_kernel(env=inherited | own, cwd=str(NOTEBOOKS))
+        client.start_new_kernel(env=inherited | own, cwd=str(NOTEBOOKS), stderr=crash_report)
         session = manager.provisioner.pid
         client.start_new_kernel_client()
         client.shutdown_kernel = "immediate"
@@ -168,6 +171,7 @@ def _kernel(
             for path in _wait_for(lambda: sorted(scratch.iterdir()))
             if not path.name.startswith("pymp-")  # multiprocessing's own: a kernel ends before it is removed
         ]
+        crash_report.close()
         shutil.rmtree(private, ignore_errors=True)
 
 
