@@ -41,7 +41,6 @@ enum { CHAINS = 12 };
 
 /* Read at run time, so that the compiler can't compute with them; x -> x * factor + step stays near 1. */
 static volatile double factor = 0.999999, step = 1e-6;
-static volatile double sink;
 
 /* A kernel does its work `rounds` times, over `bytes` of `data` where it reads any. */
 typedef double (*kernel_fn)(const void *data, size_t bytes, size_t rounds);
@@ -333,6 +332,7 @@ struct member {
     struct team *team;
     pthread_t thread;
     double begin[RUNS], end[RUNS];
+    volatile double sink;
 };
 
 static double
@@ -372,7 +372,7 @@ member_run(void *argument)
             continue;
         }
         self->begin[run] = now();
-        sink = team->kernel(data, team->bytes, team->rounds);
+        self->sink = team->kernel(data, team->bytes, team->rounds);
         self->end[run] = now();
     }
     free(data);
