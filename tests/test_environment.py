@@ -39,9 +39,14 @@ def conda() -> dict[str, tuple[str, str]]:
 def installed_on(python: str, platform: str = "linux") -> dict[str, Version]:
     """What the lock installs there."""
     here = {
-        "python_version": python, "python_full_version": f"{python}.9", "implementation_name": "cpython",
-        "platform_python_implementation": "CPython", "sys_platform": platform, "os_name": "posix",
-        "platform_system": {"linux": "Linux", "darwin": "Darwin"}[platform], "platform_machine": "x86_64",
+        "python_version": python,
+        "python_full_version": f"{python}.9",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "sys_platform": platform,
+        "os_name": "posix",
+        "platform_system": {"linux": "Linux", "darwin": "Darwin"}[platform],
+        "platform_machine": "x86_64",
     }
     pins = {}
     for requirement in locked():
@@ -113,3 +118,15 @@ def test_every_direct_dependency_says_why():
 def test_the_environment_that_runs_this_is_the_lock():
     wanted = installed_on(f"{sys.version_info.major}.{sys.version_info.minor}", sys.platform)
     assert {name: Version(version(name)) for name in DIRECT} == {name: wanted[name] for name in DIRECT}
+
+
+def test_pre_commit_uses_the_locked_ruff():
+    text = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    (revision,) = re.findall(r"ruff-pre-commit\n\s+rev: v([\d.]+)", text)
+    assert Version(revision) == installed_on("3.13")["ruff"]
+
+
+def test_the_workflow_covers_the_supported_pythons():
+    text = (ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8")
+    (matrix,) = re.findall(r"python: (\[.*\])", text)
+    assert tuple(tomllib.loads(f"pythons = {matrix}")["pythons"]) == PYTHONS
