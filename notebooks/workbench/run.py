@@ -273,18 +273,30 @@ def register(shell) -> None:
         made.add_argument("--take", **names)
         return made
 
-    def execute(options, line: str, cell: str, python: Interpreter | None) -> None:
+    def parsed(made: Parser, line: str) -> argparse.Namespace:
+        try:
+            return made.parse_args(shlex.split(line))
+        except ValueError as error:
+            raise UsageError(f"{made.prog}: {error}") from None
+
+    def execute(options: argparse.Namespace, line: str, cell: str, python: Interpreter | None) -> None:
         absent = [name for name in options.give if name not in shell.user_ns]
         if absent:
             raise UsageError(f"--give: the notebook has no {', '.join(absent)}")
         if not all("=" in pair for pair in options.env):
             raise UsageError("--env takes NAME=VALUE")
+        try:
+            given = json.loads(
+                json.dumps({name: shell.user_ns[name] for name in options.give}, default=plain)
+            )
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"--give: {error}") from None
         report = run_python(
             f"# {line}\n{cell}",  # the magic is line 1 of the cell: line numbers are the cell's
             python,
             timeout=options.timeout,
             env=dict(pair.split("=", 1) for pair in options.env),
-            give={name: shell.user_ns[name] for name in options.give},
+            give=given,
             take=options.take,
         )
         if python:
@@ -297,7 +309,7 @@ def register(shell) -> None:
         """%%runon SPEC [--timeout S] [--env K=V] [--give a,b] [--take x,y]: the cell on another interpreter."""
         made = parser("%%runon")
         made.add_argument("spec")
-        options = made.parse_args(shlex.split(line))
+        options = parsed(made, line)
         try:
             python = find_python(options.spec)
         except ValueError as error:
@@ -310,7 +322,7 @@ def register(shell) -> None:
 
     def child(line: str, cell: str) -> None:
         """%%child [--timeout S] [--env K=V] [--give a,b] [--take x,y]: the cell in a child process."""
-        execute(parser("%%child").parse_args(shlex.split(line)), line, cell, None)
+        execute(parsed(parser("%%child"), line), line, cell, None)
 
     shell.register_magic_function(runon, "cell", "runon")
     shell.register_magic_function(child, "cell", "child")
