@@ -32,8 +32,10 @@ def flags(variable: str) -> list[str]:
     return shlex.split(os.environ.get(variable, ""))
 
 
-# zig's linker refuses some of the flags that a Debian Python was linked with, and would have its extensions linked with.
-if "zig" in os.environ.get("CC", "") and sys.platform == "linux":
+# zig compiles for the very CPU it runs on, unless told otherwise; and its linker refuses some of the flags that a Debian
+# Python wants its extensions linked with.
+ZIG = "zig" in os.environ.get("CC", "")
+if ZIG and sys.platform == "linux":
     os.environ.setdefault("LDSHARED", os.environ["CC"] + " -shared")
 
 setup(
@@ -41,14 +43,15 @@ setup(
     ext_modules=[
         Extension(
             "snek._snek",
-            sources=files("kernels/*.c") + ["extensions/snekmodule.c"],
+            sources=[*files("kernels/*.c"), "extensions/snekmodule.c"],
             depends=files("kernels/*.h", "extensions/*.h"),
             extra_compile_args=[
                 *("-std=c11", "-O3", "-Wall", "-Wextra", "-Wshadow", "-Wconversion"),
                 *("-fvisibility=hidden", "-fno-omit-frame-pointer", "-pthread"),
+                *(["-mcpu=baseline"] if ZIG else []),
                 *flags("SNEK_CFLAGS"),
             ],
             extra_link_args=["-pthread", *flags("SNEK_LDFLAGS")],
         )
-    ]
+    ],
 )

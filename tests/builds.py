@@ -57,7 +57,9 @@ def made_once(name: str, *parts: object) -> Iterator[tuple[Path, bool]]:
             yield folder, False
 
 
-def command(*words: object, cwd: Path | None = None, env: Mapping[str, str] | None = None, timeout: float = 300) -> str:
+def command(
+    *words: object, cwd: Path | None = None, env: Mapping[str, str] | None = None, timeout: float = 300
+) -> str:
     """Run a command that must succeed, and return what it printed."""
     done = subprocess.run(
         [str(word) for word in words],
@@ -112,7 +114,11 @@ def snek(
 
 
 def program(
-    name: str, files: list[Path], *flags: str, cc: str = "gcc", plant: Mapping[str, Mapping[str, str]] | None = None
+    name: str,
+    files: list[Path],
+    *flags: str,
+    cc: str = "gcc",
+    plant: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Path:
     """Compile C files, which may include csrc's as "kernels/x.h", and link them; return the executable."""
     compiler(cc)
@@ -124,5 +130,16 @@ def program(
                 path = folder / file
                 path.write_text(defect(path.read_text(encoding="utf-8"), replacements), encoding="utf-8")
             moved = [folder / path.relative_to(CSRC) if CSRC in path.parents else path for path in files]
-            command(cc, "-std=c11", "-g", "-O2", "-pthread", *flags, f"-I{folder}", *moved, "-o", folder / "program")
+            command(
+                cc,
+                "-std=c11",
+                "-g",
+                "-O2",
+                "-pthread",
+                *flags,
+                f"-I{folder}",
+                *moved,
+                "-o",
+                folder / "program",
+            )
     return folder / "program"

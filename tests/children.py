@@ -23,7 +23,9 @@ ENVIRONMENT = {
 def start(source: str, *options: str) -> subprocess.Popen:
     """Start a Python that runs `source`, with pipes for its outputs."""
     command = [sys.executable, *options, "-c", textwrap.dedent(source)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
 
 
 def finish(child: subprocess.Popen, timeout: float) -> str:

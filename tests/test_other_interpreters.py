@@ -101,6 +101,9 @@ def test_snek_on(name):
 def test_snek_without_the_gil(name):
     """The GIL stays off, and eight threads that really run at the same time compute right answers."""
     python = environment(name)
-    assert builds.command(python, "-c", "import sys, snek; print(sys._is_gil_enabled())", env={"PYTHONPATH": ""}) == "False\n"
+    assert (
+        builds.command(python, "-c", "import sys, snek; print(sys._is_gil_enabled())", env={"PYTHONPATH": ""})
+        == "False\n"
+    )
     output = run_tests(python, "test_snek.py", "test_snek_threads.py", "test_snek_processes.py")
     assert " passed" in output

@@ -14,7 +14,11 @@ ADDRESS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-om
 
 def run(program, *arguments, **variables):
     done = subprocess.run(
-        [program, *arguments], capture_output=True, text=True, timeout=240, env={"PATH": "/usr/bin:/bin", **variables}
+        [program, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={"PATH": "/usr/bin:/bin", **variables},
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -52,7 +56,11 @@ DEFECTS = {
         "atomic_fetch_add_explicit(&self->next_chunk, 1, memory_order_relaxed);",
         "atomic_load(&self->next_chunk); atomic_store(&self->next_chunk, chunk + 1);",
     ),
-    "two helpers of one number": ("tsan", "size_t index = ++work->joined;", "size_t index = (++work->joined, 1);"),
+    "two helpers of one number": (
+        "tsan",
+        "size_t index = ++work->joined;",
+        "size_t index = (++work->joined, 1);",
+    ),
     "a helper that leaves without the lock": (
         "tsan",
         "job_work(work, index);\n\n        pthread_mutex_lock(&the_pool.lock);\n        if (--work->active == 0) {",
@@ -116,13 +124,25 @@ NO_QUOTA = 1.7976931348623157e308  # DBL_MAX
         ("0::/a/b\n", {"a/b/cpu.max": "150000 100000"}, 1.5),
         ("0::/a/b\n", {"a/b/cpu.max": "max 100000"}, NO_QUOTA),
         ("0::/a/b\n", {"a/b/cpu.max": "max 100000", "a/cpu.max": "50000 100000"}, 0.5),
-        ("0::/a/b\n", {"a/b/cpu.max": "400000 100000", "a/cpu.max": "300000 100000", "cpu.max": "800000 100000"}, 3),
+        (
+            "0::/a/b\n",
+            {"a/b/cpu.max": "400000 100000", "a/cpu.max": "300000 100000", "cpu.max": "800000 100000"},
+            3,
+        ),
         ("0::/\n", {"cpu.max": "200000 100000\n"}, 2),
         ("0::/not/seen/from/here\n", {"cpu.max": "200000 100000"}, 2),
         ("0::/../../other\n", {"cpu.max": "200000 100000"}, 2),
         ("0::/a//b/\n", {"a/cpu.max": "100000 100000"}, 1),
-        ("4:memory:/x\n3:cpu,cpuacct:/a\n0::/\n", {"cpu,cpuacct/a/cpu.cfs_quota_us": "250000", "cpu,cpuacct/a/cpu.cfs_period_us": "100000"}, 2.5),
-        ("3:cpuset:/a\n1:cpu:/a\n", {"cpu/a/cpu.cfs_quota_us": "-1", "cpu/a/cpu.cfs_period_us": "100000"}, NO_QUOTA),
+        (
+            "4:memory:/x\n3:cpu,cpuacct:/a\n0::/\n",
+            {"cpu,cpuacct/a/cpu.cfs_quota_us": "250000", "cpu,cpuacct/a/cpu.cfs_period_us": "100000"},
+            2.5,
+        ),
+        (
+            "3:cpuset:/a\n1:cpu:/a\n",
+            {"cpu/a/cpu.cfs_quota_us": "-1", "cpu/a/cpu.cfs_period_us": "100000"},
+            NO_QUOTA,
+        ),
         ("1:cpu:/docker/1234\n", {"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "50000"}, 2),
         ("1:cpuset:/a\n", {"cpuset/a/cpu.cfs_quota_us": "1", "cpuset/a/cpu.cfs_period_us": "1"}, NO_QUOTA),
         ("0::/a\n", {"a/cpu.max": ""}, NO_QUOTA),

@@ -19,10 +19,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-import snek
 import twins
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+import snek
 
 try:
     import numpy as np
@@ -127,7 +128,11 @@ def test_fib_of_a_tree_with_checkpoints():
         a, b = b, a + b
 
 
-@pytest.mark.parametrize("n", [-1, 93, 2**31, 2**63, -(2**63), 2**64, -(10**5000), Index(93)], ids=lambda n: str(n)[:9] if not isinstance(n, int) or abs(n) < 10**30 else "huge")
+@pytest.mark.parametrize(
+    "n",
+    [-1, 93, 2**31, 2**63, -(2**63), 2**64, -(10**5000), Index(93)],
+    ids=lambda n: str(n)[:9] if not isinstance(n, int) or abs(n) < 10**30 else "huge",
+)
 def test_fib_refuses_a_number_out_of_range(n):
     with pytest.raises(ValueError, match="n must be from 0 to 92, not"):
         snek.fib(n)
@@ -171,7 +176,9 @@ SIZES = [(1, 1), (1, 2), (2, 1), (1, 17), (17, 1), (7, 13), (64, 64), (5, 511), 
 @pytest.mark.parametrize("threads", [1, 2, 3, 0])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_mandelbrot_is_its_twin(size, threads, kernel):
-    agree(kernel, draw(*size, max_iter=40, threads=threads, kernel=kernel), twins.mandelbrot(*size, max_iter=40))
+    agree(
+        kernel, draw(*size, max_iter=40, threads=threads, kernel=kernel), twins.mandelbrot(*size, max_iter=40)
+    )
 
 
 @pytest.mark.parametrize("kernel", snek.kernels())
@@ -199,7 +206,9 @@ def test_defaults():
     assert draw(20, 30) == twins.mandelbrot(20, 30, **twins.WINDOW, max_iter=1000)
 
 
-coordinates = st.one_of(st.floats(-2.5, 2.5), st.floats(allow_nan=False, allow_infinity=False), st.integers(-3, 3))
+coordinates = st.one_of(
+    st.floats(-2.5, 2.5), st.floats(allow_nan=False, allow_infinity=False), st.integers(-3, 3)
+)
 
 
 @pytest.mark.parametrize("kernel", snek.kernels())
@@ -212,13 +221,23 @@ coordinates = st.one_of(st.floats(-2.5, 2.5), st.floats(allow_nan=False, allow_i
 @examples(300)
 def test_any_window(kernel, size, window, max_iter, threads):
     """Mirrored, empty, enormous, denormal: the counts are the twin's, or the window is refused for its infinite width."""
-    arguments = {"xmin": window[0], "xmax": window[1], "ymin": window[2], "ymax": window[3], "max_iter": max_iter}
+    arguments = {
+        "xmin": window[0],
+        "xmax": window[1],
+        "ymin": window[2],
+        "ymax": window[3],
+        "max_iter": max_iter,
+    }
     xmin, xmax, ymin, ymax = map(float, window)
     if math.isinf(xmax - xmin) or math.isinf(ymax - ymin):
         with pytest.raises(ValueError, match="must be finite"):
             draw(*size, **arguments)
     else:
-        agree(kernel, draw(*size, **arguments, threads=threads, kernel=kernel), twins.mandelbrot(*size, **arguments))
+        agree(
+            kernel,
+            draw(*size, **arguments, threads=threads, kernel=kernel),
+            twins.mandelbrot(*size, **arguments),
+        )
 
 
 # ---- mandelbrot: the arguments ----
@@ -246,7 +265,14 @@ def test_numbers_of_other_types():
     expected = twins.mandelbrot(3, 4, xmin=-2.0, xmax=1.0, ymin=-1.0, ymax=0.5, max_iter=20)
     arguments = {"xmin": -2, "xmax": True, "ymin": Index(-1), "ymax": Fraction(1, 2), "max_iter": Index(20)}
     assert draw(3, 4, **arguments) == expected
-    arguments = {"xmin": Real(-2.0), "xmax": Decimal(1), "ymin": -1.0, "ymax": 0.5, "max_iter": 20, "threads": True}
+    arguments = {
+        "xmin": Real(-2.0),
+        "xmax": Decimal(1),
+        "ymin": -1.0,
+        "ymax": 0.5,
+        "max_iter": 20,
+        "threads": True,
+    }
     assert draw(3, 4, **arguments) == expected
 
 
@@ -281,7 +307,9 @@ def test_an_argument_of_a_wrong_type(name, value):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), pairs(WRONG_VALUES), ids=lambda value: value if isinstance(value, str) and len(value) < 9 else type(value).__name__
+    ("name", "value"),
+    pairs(WRONG_VALUES),
+    ids=lambda value: value if isinstance(value, str) and len(value) < 9 else type(value).__name__,
 )
 def test_a_wrong_value(name, value):
     with pytest.raises(ValueError, match=rf"^{name} must "):
@@ -456,7 +484,10 @@ def test_a_released_view():
         (lambda: np.zeros((4, 6), np.int32)[::-1], BufferError),
         (lambda: np.zeros((4, 6), np.int32)[:, ::-1], BufferError),
         (lambda: np.lib.stride_tricks.as_strided(np.zeros(9, np.int32), (4, 4), (4, 4)), BufferError),
-        (lambda: np.lib.stride_tricks.as_strided(np.zeros(1, np.int32), (2**31, 2**31), (0, 0)), (BufferError, ValueError)),
+        (
+            lambda: np.lib.stride_tricks.as_strided(np.zeros(1, np.int32), (2**31, 2**31), (0, 0)),
+            (BufferError, ValueError),
+        ),
         (lambda: np.broadcast_to(np.zeros(3, np.int32), (4, 3)), BufferError),
         (lambda: np.frombuffer(bytes(24), np.int32).reshape(2, 3), BufferError),
         (lambda: np.frombuffer(bytearray(25), np.int32, offset=1).reshape(2, 3), ValueError),
@@ -573,7 +604,12 @@ def test_buffers_made_in_python():
     assert log == [(2, 3), (1, 2, 3)]
     with pytest.raises(BufferError, match="this Exporter is not writable"):
         snek.mandelbrot(Exporter(memoryview(bytes(24)).cast("i", (2, 3))))
-    for answer, error in [(5, TypeError), (None, TypeError), (KeyError(), KeyError), (ValueError("no"), ValueError)]:
+    for answer, error in [
+        (5, TypeError),
+        (None, TypeError),
+        (KeyError(), KeyError),
+        (ValueError("no"), ValueError),
+    ]:
         with pytest.raises(error):
             snek.mandelbrot(Exporter(answer))
 
@@ -621,7 +657,9 @@ def buffers(draw):
     data = block if draw(st.integers(0, 5)) else bytes(block)
     view = memoryview(data)[offset:].cast(format, shape)
     if shape and not draw(st.integers(0, 3)):
-        view = view[draw(st.sampled_from([slice(None, None, -1), slice(1, None), slice(None, None, 2), slice(0, 0)]))]
+        view = view[
+            draw(st.sampled_from([slice(None, None, -1), slice(1, None), slice(None, None, 2), slice(0, 0)]))
+        ]
     if not draw(st.integers(0, 20)):
         view.release()
     return view
@@ -634,10 +672,20 @@ def hostile(name, kind):
 
 @given(
     out=st.one_of(buffers(), buffers(), anything),
-    window=st.fixed_dictionaries({}, optional={name: st.one_of(st.floats(-2, 2), numbers) for name in twins.WINDOW}),
-    max_iter=st.one_of(st.integers(0, 50), st.integers(0, 50), anything.filter(lambda value: not isinstance(value, int) or value < 100)),
-    threads=st.fixed_dictionaries({}, optional={"threads": st.one_of(st.integers(0, 9), st.integers(0, 9), anything)}),
-    kernel=st.fixed_dictionaries({}, optional={"kernel": st.one_of(st.sampled_from([*snek.kernels(), "auto"]), anything)}),
+    window=st.fixed_dictionaries(
+        {}, optional={name: st.one_of(st.floats(-2, 2), numbers) for name in twins.WINDOW}
+    ),
+    max_iter=st.one_of(
+        st.integers(0, 50),
+        st.integers(0, 50),
+        anything.filter(lambda value: not isinstance(value, int) or value < 100),
+    ),
+    threads=st.fixed_dictionaries(
+        {}, optional={"threads": st.one_of(st.integers(0, 9), st.integers(0, 9), anything)}
+    ),
+    kernel=st.fixed_dictionaries(
+        {}, optional={"kernel": st.one_of(st.sampled_from([*snek.kernels(), "auto"]), anything)}
+    ),
     more=st.dictionaries(st.text(max_size=3), anything, max_size=1),
 )
 @examples(3000)

@@ -10,10 +10,19 @@ from pathlib import Path
 
 import builds
 import pytest
+
 import snek
 
 TESTS = Path(__file__).parent
-STRICT = ["-Werror", "-pedantic", "-Wcast-qual", "-Wstrict-prototypes", "-Wmissing-prototypes", "-Wundef", "-Wvla"]
+STRICT = [
+    "-Werror",
+    "-pedantic",
+    "-Wcast-qual",
+    "-Wstrict-prototypes",
+    "-Wmissing-prototypes",
+    "-Wundef",
+    "-Wvla",
+]
 INCLUDE = sysconfig.get_path("include")
 
 
@@ -41,7 +50,9 @@ def test_the_warnings_gate_is_shut(tmp_path):
         without_warnings([builds.compiler()], [path], tmp_path)
 
 
-@pytest.mark.parametrize("target", ["aarch64-macos", "x86_64-macos", "aarch64-linux-gnu", "x86_64-linux-musl", "s390x-linux-gnu"])
+@pytest.mark.parametrize(
+    "target", ["aarch64-macos", "x86_64-macos", "aarch64-linux-gnu", "x86_64-linux-musl", "s390x-linux-gnu"]
+)
 def test_kernels_compile_for_other_machines(target, tmp_path):
     """The kernels need no header but C's and POSIX's, so a cross compiler is enough."""
     zig = [sys.executable, "-m", "ziglang", "cc"]
@@ -59,7 +70,9 @@ def test_the_reference_is_scalar_and_rounds_each_operation(cc, level, tmp_path):
     target = tmp_path / "mandelbrot_scalar.s"
     source = builds.CSRC / "kernels" / "mandelbrot_scalar.c"
     builds.command(builds.compiler(cc), "-std=gnu11", *level.split(), "-S", source, "-o", target)
-    arithmetic = set(re.findall(r"^\s+(v?(?:mul|add|sub|div|fn?m)\w*[ps]d)\b", target.read_text(), re.MULTILINE))
+    arithmetic = set(
+        re.findall(r"^\s+(v?(?:mul|add|sub|div|fn?m)\w*[ps]d)\b", target.read_text(), re.MULTILINE)
+    )
     assert {name.removeprefix("v") for name in arithmetic} == {"mulsd", "addsd", "subsd", "divsd"}
 
 
@@ -67,14 +80,29 @@ def test_the_reference_is_scalar_and_rounds_each_operation(cc, level, tmp_path):
 
 # All that may change while the program runs: the pool, and the tables that CPython's interface wants mutable.
 MUTABLE = {"the_pool", "once", "snek_methods", "snek_module", "snek_slots", "snek_abi"}
-COMPILERS_OWN = {"__dso_handle", "completed", "__TMC_END__", "_edata", "_end", "__bss_start", "__data_start", "data_start"}
+COMPILERS_OWN = {
+    "__dso_handle",
+    "completed",
+    "__TMC_END__",
+    "_edata",
+    "_end",
+    "__bss_start",
+    "__data_start",
+    "data_start",
+}
 
 
 def mutable_globals(library: Path) -> set[str]:
     """Return the names in .data and .bss; a static variable of a function has a number after its name."""
     table = builds.command("objdump", "-t", library)
-    rows = re.findall(r"^[0-9a-f]+ .{7} (\.t?(?:data|bss)\S*)\s+[0-9a-f]+\s+(?:\.hidden )?(\S+)$", table, re.MULTILINE)
-    return {name.partition(".")[0] for section, name in rows if not section.startswith(".data.rel.ro") and not name.startswith(".")}
+    rows = re.findall(
+        r"^[0-9a-f]+ .{7} (\.t?(?:data|bss)\S*)\s+[0-9a-f]+\s+(?:\.hidden )?(\S+)$", table, re.MULTILINE
+    )
+    return {
+        name.partition(".")[0]
+        for section, name in rows
+        if not section.startswith(".data.rel.ro") and not name.startswith(".")
+    }
 
 
 @pytest.fixture
@@ -92,7 +120,11 @@ def test_no_unexpected_mutable_globals():
 
 @pytest.mark.usefixtures("needs_objdump")
 def test_a_mutable_global_is_found():
-    plant = {"extensions/snekmodule.c": {"/* ---- nop ---- */": "static int calls;\nint snek_calls(void) { return ++calls; }"}}
+    plant = {
+        "extensions/snekmodule.c": {
+            "/* ---- nop ---- */": "static int calls;\nint snek_calls(void) { return ++calls; }"
+        }
+    }
     folder = builds.snek("global", "-O1", "-fvisibility=default", cc=builds.compiler(), plant=plant)
     assert "calls" in mutable_globals(next(folder.glob("snek/_snek.*.so")))
 
@@ -114,7 +146,12 @@ def test_tables_of_slots():
 
 # ---- sanitizers ----
 
-SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-O1"]
+SANITIZERS = [
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=undefined",
+    "-fno-omit-frame-pointer",
+    "-O1",
+]
 
 
 def sanitized(name: str, plant=None) -> dict[str, str]:
@@ -122,7 +159,9 @@ def sanitized(name: str, plant=None) -> dict[str, str]:
     if not sys.platform.startswith("linux"):
         pytest.skip("preloads libasan")
     cc = builds.compiler("gcc")
-    libraries = [builds.command(cc, f"-print-file-name={library}.so").strip() for library in ("libasan", "libubsan")]
+    libraries = [
+        builds.command(cc, f"-print-file-name={library}.so").strip() for library in ("libasan", "libubsan")
+    ]
     if not all(map(os.path.isabs, libraries)):
         pytest.skip("needs libasan and libubsan")
     folder = builds.snek(name, *SANITIZERS, cc=cc, plant=plant)
@@ -149,16 +188,39 @@ def test_under_address_and_undefined_behaviour_sanitizers():
 @pytest.mark.parametrize(
     ("file", "good", "bad", "message"),
     [
-        ("kernels/mandelbrot_scalar.c", "            counts[i] = n;", "            counts[i + 1] = n;", "AddressSanitizer"),
-        ("extensions/buffers.h", "(uintptr_t)view->buf % _Alignof(int32_t) != 0", "view->ndim == 9", "misaligned"),
+        (
+            "kernels/mandelbrot_scalar.c",
+            "            counts[i] = n;",
+            "            counts[i + 1] = n;",
+            "AddressSanitizer",
+        ),
+        (
+            "extensions/buffers.h",
+            "(uintptr_t)view->buf % _Alignof(int32_t) != 0",
+            "view->ndim == 9",
+            "misaligned",
+        ),
     ],
     ids=["out of bounds", "misaligned"],
 )
 def test_the_sanitizers_find_a_defect(file, good, bad, message):
     """One pixel past the end; a picture that starts at an odd address."""
     env = sanitized("asan-defect", {file: {good: bad}})
-    tests = [f"{TESTS / 'test_snek.py'}::{name}" for name in ("test_mandelbrot_is_its_twin", "test_buffers_that_will_not_do")]
+    tests = [
+        f"{TESTS / 'test_snek.py'}::{name}"
+        for name in ("test_mandelbrot_is_its_twin", "test_buffers_that_will_not_do")
+    ]
     with pytest.raises(AssertionError, match=message):
         builds.command(
-            sys.executable, "-m", "pytest", "-q", "-x", "-s", "-p", "no:cacheprovider", *tests, cwd=builds.ROOT, env=env
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-x",
+            "-s",
+            "-p",
+            "no:cacheprovider",
+            *tests,
+            cwd=builds.ROOT,
+            env=env,
         )

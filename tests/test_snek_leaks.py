@@ -138,12 +138,20 @@ LEAKS = {
         "blocks of Python's memory",
     ),
     "one reference too many": (
-        {"extensions/snekmodule.c": {"    return Py_NewRef(x);": "    Py_INCREF(x);\n    return Py_NewRef(x);"}},
+        {
+            "extensions/snekmodule.c": {
+                "    return Py_NewRef(x);": "    Py_INCREF(x);\n    return Py_NewRef(x);"
+            }
+        },
         "good",
         "references to out",
     ),
     "C memory": ({"kernels/pool.c": {"    free(self);\n": "    (void)self;\n"}}, "good", "bytes of C memory"),
-    "a file": ({"kernels/cpus.c": {"    fclose(stream);\n    return smallest;": "    return smallest;"}}, "good", "file descriptors"),
+    "a file": (
+        {"kernels/cpus.c": {"    fclose(stream);\n    return smallest;": "    return smallest;"}},
+        "good",
+        "file descriptors",
+    ),
 }
 
 
@@ -186,5 +194,7 @@ def test_a_module_lets_go_of_its_state():
 
 
 def test_a_state_that_is_not_let_go_is_found(monkeypatch):
-    plant = {"extensions/snekmodule.c": {"    Py_CLEAR(snek_get_state(module)->kernels);\n": "    (void)module;\n"}}
+    plant = {
+        "extensions/snekmodule.c": {"    Py_CLEAR(snek_get_state(module)->kernels);\n": "    (void)module;\n"}
+    }
     assert hunt_in(monkeypatch, plant, references_to_the_state) == 2

@@ -67,7 +67,9 @@ check(0)
 """
         ).split(),
     )
-    assert 0 <= stopped - pressed < pixel / 5, f"stopped after {stopped - pressed:.3f} s, a pixel takes {pixel:.1f} s"
+    assert 0 <= stopped - pressed < pixel / 5, (
+        f"stopped after {stopped - pressed:.3f} s, a pixel takes {pixel:.1f} s"
+    )
 
 
 def test_ctrl_c_while_python_threads_are_busy():
@@ -199,9 +201,13 @@ def test_fork_after_the_pool_has_run():
         PRELUDE
         + FORK
         + """
-def generations():
+def fresh():
     check()
-    forked(check)
+    if os.path.exists("/proc/self/task"):
+        assert len(os.listdir("/proc/self/task")) == 2, "no helper of its own"
+def generations():
+    fresh()
+    forked(fresh)
     check()
 check()
 for _ in range(5):
@@ -432,7 +438,9 @@ time.sleep(0.1)
 
 
 def test_the_end_by_sigterm():
-    child = children.start(PRELUDE + f"print('computing')\nsnek.mandelbrot(blank(99, 99), {ENDLESS}, threads=2)")
+    child = children.start(
+        PRELUDE + f"print('computing')\nsnek.mandelbrot(blank(99, 99), {ENDLESS}, threads=2)"
+    )
     child.stdout.readline()
     child.terminate()
     out, err = child.communicate(timeout=60)

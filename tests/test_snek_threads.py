@@ -10,8 +10,9 @@ from pathlib import Path
 
 import children
 import pytest
-import snek
 import twins
+
+import snek
 
 TASKS = Path("/proc/self/task")
 needs_proc = pytest.mark.skipif(not TASKS.exists(), reason="needs /proc")
