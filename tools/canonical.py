@@ -94,7 +94,7 @@ def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
     for output in outputs:
         before = joined[-1] if joined else None
         if before and output.output_type == before.output_type == "stream" and output.name == before.name:
-            joined[-1] = before | {"text": before.text + output.text}
+            joined[-1] = nbformat.from_dict(before | {"text": before.text + output.text})  # `|` gives a dict
         else:
             joined.append(output)
     return [nbformat.from_dict(output) for output in joined]
