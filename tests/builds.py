@@ -48,7 +48,7 @@ def made_once(name: str, *parts: object) -> Iterator[tuple[Path, bool]]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         ready = folder / "ready"
         if not ready.exists():
-            for old in [*CACHE.glob(f"{name}-*")]:
+            for old in [*CACHE.glob(f"{name}-{12 * '?'}")]:
                 shutil.rmtree(old)
             folder.mkdir()
             yield folder, True

@@ -27,7 +27,12 @@ def sanitized(name, flags, cc, plant=None):
     """Build the driver with a sanitizer, or skip where the compiler has none."""
     builds.compiler(cc)
     try:
-        builds.program(f"probe-{name}", [builds.ROOT / "tests" / "c" / "nothing.c"], *flags, cc=cc)
+        builds.program(
+            f"probe-{flags[0].partition('=')[2].replace(',', '-')}-{cc}",
+            [builds.ROOT / "tests" / "c" / "nothing.c"],
+            *flags,
+            cc=cc,
+        )
     except AssertionError:
         pytest.skip(f"{cc} has no {flags[0]} here")
     return builds.program(f"pool-{name}", FILES, *flags, cc=cc, plant=plant)
@@ -87,7 +92,9 @@ DEFECTS = {
 def test_planted_defects_are_found(name):
     tool, good, bad = DEFECTS[name]
     flags = THREAD if tool == "tsan" else ADDRESS
-    program = sanitized("defect", flags, builds.compiler(), plant={"kernels/pool.c": {good: bad}})
+    program = sanitized(
+        f"defect{list(DEFECTS).index(name)}", flags, builds.compiler(), plant={"kernels/pool.c": {good: bad}}
+    )
     status, _ = run(program, *([] if tool == "tsan" else ["fork", "6"]), TSAN_OPTIONS="halt_on_error=1")
     assert status != 0
 

@@ -205,7 +205,7 @@ def test_under_address_and_undefined_behaviour_sanitizers():
 )
 def test_the_sanitizers_find_a_defect(file, good, bad, message):
     """One pixel past the end; a picture that starts at an odd address."""
-    env = sanitized("asan-defect", {file: {good: bad}})
+    env = sanitized(f"asan-defect-{Path(file).stem}", {file: {good: bad}})
     tests = [
         f"{TESTS / 'test_snek.py'}::{name}"
         for name in ("test_mandelbrot_is_its_twin", "test_buffers_that_will_not_do")

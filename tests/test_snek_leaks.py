@@ -155,9 +155,9 @@ LEAKS = {
 }
 
 
-def hunt_in(monkeypatch, plant, work):
+def hunt_in(monkeypatch, number, plant, work):
     """Run the work with a build of snek that has a defect."""
-    folder = builds.snek("leak", "-O1", cc=builds.compiler(), plant=plant)
+    folder = builds.snek(f"leak{number}", "-O1", cc=builds.compiler(), plant=plant)
     path = os.pathsep.join([str(folder), children.ENVIRONMENT["PYTHONPATH"]])
     monkeypatch.setitem(children.ENVIRONMENT, "PYTHONPATH", path)
     return work()
@@ -167,7 +167,7 @@ def hunt_in(monkeypatch, plant, work):
 @pytest.mark.parametrize("name", LEAKS)
 def test_planted_leaks_are_found(name, monkeypatch):
     plant, work, found = LEAKS[name]
-    assert found in hunt_in(monkeypatch, plant, lambda: hunt(work)).splitlines()
+    assert found in hunt_in(monkeypatch, list(LEAKS).index(name), plant, lambda: hunt(work)).splitlines()
 
 
 # An import leaves blocks behind whatever is imported, textwrap for one: so a module's state is watched by name.
@@ -197,4 +197,4 @@ def test_a_state_that_is_not_let_go_is_found(monkeypatch):
     plant = {
         "extensions/snekmodule.c": {"    Py_CLEAR(snek_get_state(module)->kernels);\n": "    (void)module;\n"}
     }
-    assert hunt_in(monkeypatch, plant, references_to_the_state) == 2
+    assert hunt_in(monkeypatch, len(LEAKS), plant, references_to_the_state) == 2
