@@ -1,5 +1,6 @@
 """Solutions of 01_find_the_hot_spot: each section goes into the cell with that tag."""
 
+
 # %% exercise-1
 def needed(share, target):
     left = 1 / target - (1 - share)  # what the rest of the program leaves of the new time
