@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -272,9 +273,16 @@ def test_changed_c_is_compiled_again_and_a_broken_one_named(ready, tmp_path):
     done = build(ready, "setup", env=variables)
     source.write_text(before, encoding="utf-8")
     assert_refused_in_one_line(done, "csrc does not compile", "broken on purpose", "build/setup.log")
+    # And the package as an interruption would leave it: half there, without the list of its files.
+    site = next((ready / environment_name()).glob("lib/*/site-packages"))
+    (site / "snek-0.0.dist-info").mkdir()
+    (site / "snek-0.0.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: snek\nVersion: 0.0\n", encoding="utf-8"
+    )
     done = build(ready, "setup", env=variables)
     assert done.returncode == 0, done.stderr
     assert "Compiling csrc" in done.stderr
+    assert len(list(site.glob("snek-*.dist-info"))) == 1
 
 
 def test_a_newer_lock_without_network_leaves_the_environment_as_it_was(ready, tmp_path):
@@ -324,7 +332,7 @@ def test_a_read_only_checkout_without_environment_is_one_line(bare):
         done = subprocess.run(
             command, env=clean_environment(), cwd="/", capture_output=True, text=True, check=False
         )
-    assert_refused_in_one_line(done, str(bare))
+    assert_refused_in_one_line(done, str(bare), "Make it writable")
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -339,8 +347,12 @@ def test_two_at_once_wait_for_each_other(ready):
             env=clean_environment(PYTHON=PYTHON),
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
+        impatience = threading.Timer(30, os.killpg, (second.pid, signal.SIGKILL))
+        impatience.start()
         assert "waiting" in second.stderr.readline()
+        impatience.cancel()
         assert second.poll() is None
         state.write_text(before, encoding="utf-8")  # what the first one would have done
     assert second.communicate(timeout=60)[1] == ""

@@ -13,12 +13,13 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "notebooks"))
 
 import numpy  # noqa: E402
+
 import snek  # noqa: E402
 from workbench.draw import ladder  # noqa: E402
 from workbench.machine import machine  # noqa: E402
 from workbench.measure import race  # noqa: E402
 
-HEIGHT, WIDTH, MAX_ITER = 60, 80, 200
+HEIGHT, WIDTH, MAX_ITER = 120, 160, 500
 XMIN, XMAX, YMIN, YMAX = -2.0, 0.47, -1.12, 1.12
 
 
@@ -61,7 +62,7 @@ def main() -> int:
         "C, one thread": lambda: in_c(1),
         "C, every core": lambda: in_c(0),
     }
-    result = race(thunks, same=mostly_equal, budget=5.0, work=iterations, unit="iterations")
+    result = race(thunks, same=mostly_equal, budget=10.0, work=iterations, unit="iterations")
     print(result)
     ratios = {name: result.ratio(name) for name in result.names}
     with (build / "bench.csv").open("w", newline="", encoding="utf-8") as file:

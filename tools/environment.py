@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -507,13 +508,14 @@ def main() -> int:
     except Problem as problem:
         say(f"build.sh: {problem}")
         return 1
-    except PermissionError as error:
-        say(
-            f"build.sh: {error.filename or ROOT} cannot be written. Make it writable, or copy the course to a folder that is."
-        )
-        return 1
     except OSError as error:
-        say(f"build.sh: {error.strerror}: {error.filename or ROOT}")
+        where = error.filename or ROOT
+        advice = {
+            errno.EROFS: "cannot be written. Make it writable, or copy the course to a folder that is.",
+            errno.ENOSPC: "cannot be written: no space left on the disk. Free about 1 GB and run again.",
+        }
+        advice[errno.EACCES] = advice[errno.EPERM] = advice[errno.EROFS]
+        say(f"build.sh: {where} {advice.get(error.errno, f'is in the way: {error.strerror}.')}")
         return 1
     except KeyboardInterrupt:
         say("\nInterrupted. Run it again to go on.")
