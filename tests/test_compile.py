@@ -6,6 +6,7 @@ import ctypes
 import importlib.util
 import os
 import re
+import shlex
 import subprocess
 import sys
 import uuid
@@ -191,7 +192,12 @@ def test_a_build_that_was_interrupted_starts_again():
     assert cc(TWICE).exists()
 
 
-def test_processes_that_build_the_same_thing_at_once_compile_it_once(cells):
+def test_processes_that_build_the_same_thing_at_once_compile_it_once(cells, tmp_path):
+    slow = tmp_path / "slow-cc"
+    slow.write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] || sleep 1\nexec {shlex.join(find_compiler().command)} "$@"\n'
+    )
+    slow.chmod(0o755)
     code = f"""
 import ctypes
 from pathlib import Path
@@ -200,12 +206,16 @@ compile._cells = lambda: Path({str(cells)!r})
 assert ctypes.CDLL(str(compile.cc({TWICE!r}))).twice(1) == 2
 """
     command = [sys.executable, "-c", code]
-    environment = os.environ | {"PYTHONPATH": str(NOTEBOOKS)}
+    environment = os.environ | {
+        "PYTHONPATH": str(NOTEBOOKS),
+        "CC": str(slow),
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+    }
     running = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(6)
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(4)
     ]
     outputs = [process.communicate()[0] for process in running]
-    assert [process.returncode for process in running] == [0] * 6
+    assert [process.returncode for process in running] == [0] * 4
     assert sum(", compiled in " in output for output in outputs) == 1
 
 
@@ -323,7 +333,7 @@ def test_errors_have_the_line_numbers_of_the_cell(shell, magic):
     wrong = 1 + next(i for i, line in enumerate(cell.splitlines()) if "nothing" in line)
     error = run(shell, cell)
     assert isinstance(error, CompileError)
-    assert f"spam.c:{wrong}:" in str(error)
+    assert re.search(rf"spam\.c:{wrong}:\d+: error: ", str(error))
     assert "spam" not in shell.user_ns
 
 
