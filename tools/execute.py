@@ -2,7 +2,8 @@
 
     python tools/execute.py                    every notebook, in order; writes nothing
     python tools/execute.py 01 02              only these
-    python tools/execute.py 02 --save          and store the outputs in the file: the way committed outputs are made
+    python tools/execute.py 02 --save          and store the outputs in the file: the way committed outputs are made;
+                                               a picture of a cell tagged figure-NAME goes to figures/NAME.png, too
     python tools/execute.py 02 --solutions     with the solutions in the exercise cells (cannot be saved)
 
 The kernel is the Python that runs this file, whatever other kernels are registered on the machine. It works in
@@ -13,6 +14,7 @@ what a notebook leaves behind can be seen. Exit status: 0, 1 when a cell fails, 
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
 import os
 import re
@@ -32,7 +34,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from canonical import NOTEBOOKS, SOLUTIONS, canonical, course, read, write
+from canonical import FIGURES, NOTEBOOKS, ROOT, SOLUTIONS, canonical, course, read, write
 
 CELL_TIMEOUT = 120  # seconds
 
@@ -119,6 +121,17 @@ def put_in(notebook: NotebookNode, solutions: dict[str, str]) -> None:
 
 def exercise_tags(cell: NotebookNode) -> list[str]:
     return [tag for tag in cell.metadata.get("tags", []) if re.fullmatch(r"exercise-\d+", tag)]
+
+
+def figures(notebook: NotebookNode) -> dict[Path, bytes]:
+    """{file: PNG} of the pictures that the README shows: the last picture of each cell tagged figure-NAME."""
+    found = {}
+    for cell in notebook.cells:
+        for tag in cell.metadata.get("tags", []):
+            if tag.startswith("figure-"):
+                *_, picture = (o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {}))
+                found[FIGURES / f"{tag.removeprefix('figure-')}.png"] = base64.b64decode(picture)
+    return found
 
 
 class _ThisPython(KernelSpecManager):
@@ -225,11 +238,17 @@ def _session(session: int) -> list[psutil.Process]:
     return found
 
 
+def _own(path: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_uid == os.getuid()
+    return False
+
+
 def _shared_memory() -> set[str]:
-    """Named shared memory of this machine (Linux lists it as files; elsewhere it cannot be listed)."""
+    """Named shared memory of this user (Linux lists it as files, beside semaphores; elsewhere it cannot be listed)."""
     folder = Path("/dev/shm")
     return (
-        {path.name for path in folder.iterdir() if path.stat().st_uid == os.getuid()}
+        {path.name for path in folder.iterdir() if not path.name.startswith("sem.") and _own(path)}
         if folder.is_dir()
         else set()
     )
@@ -288,6 +307,9 @@ def run(path: Path, options: argparse.Namespace) -> bool:
         if live:
             print(f"\r\x1b[K{name}  cell {number}/{count}", end="", flush=True)
 
+    if options.save:
+        # so that the page shows what a first reader sees: the compiler at work
+        shutil.rmtree(ROOT / "build" / "cells", ignore_errors=True)
     try:
         solutions = SOLUTIONS / f"{path.stem}.py" if options.solutions else None
         done = execute(path, solutions, options.quick, progress=progress)
@@ -310,6 +332,8 @@ def run(path: Path, options: argparse.Namespace) -> bool:
         return False
     if options.save:
         write(path, canonical(done.notebook))
+        for file, picture in figures(done.notebook).items():
+            file.write_bytes(picture)
     return True
 
 
