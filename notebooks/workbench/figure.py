@@ -146,7 +146,8 @@ def colours_of(names: Iterable[str], distinct: bool = False) -> list[str]:
 
 def _mentions(name: str, technique: str) -> bool:
     pattern = rf"(?<![a-z])(?:multi|sub)?{re.escape(technique)}(?:s|es|ing|ed)?(?![a-z+#])"
-    return re.search(pattern, name, re.IGNORECASE) is not None
+    as_written = technique in ("C", "Go")  # "code that lets go" is not Go
+    return re.search(pattern, name, 0 if as_written else re.IGNORECASE) is not None
 
 
 def darker(colour: str) -> str:
