@@ -133,6 +133,19 @@ def test_a_tidy_notebook_leaves_nothing(notebook):
     assert done.left_behind == []
 
 
+@pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="this system doesn't list shared memory")
+def test_a_failing_cell_leaves_no_shared_memory(notebook):
+    path = notebook(
+        "import multiprocessing as m, os\nfrom multiprocessing.shared_memory import SharedMemory",
+        "segment = SharedMemory(create=True, size=9)\npool = m.get_context('spawn').Pool(2)\npool.map(abs, [-1, -2])",
+        "raise SystemError(segment.name)",
+    )
+    with pytest.raises(execute.NotebookFailed) as failure:
+        execute.execute(path)
+    name = re.search(r"SystemError: (psm_\w+)", re.sub(r"\x1b\[[\d;]*m", "", str(failure.value)))[1]
+    assert not os.path.exists(f"/dev/shm/{name}")
+
+
 def test_solutions_take_the_place_of_the_stubs(notebook, tmp_path):
     path = notebook("def f(x): return ...", tags=["exercise-1"])
     solutions = tmp_path / "98_test.py"

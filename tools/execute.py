@@ -175,10 +175,15 @@ def _kernel(
         client.shutdown_kernel = "graceful"
     finally:
         if session:
-            client._cleanup_kernel()
-            for process in _wait_for(lambda: _session(session)):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
+            if client.shutdown_kernel == "graceful":
+                client._cleanup_kernel()
+            # Resource trackers last: they end by themselves, and remove shared memory, once nobody else is left.
+            for trackers, patience in (False, 3.0 * (client.shutdown_kernel == "graceful")), (True, 3.0):
+                for process in _wait_for(lambda every=trackers: _session(session, every), patience):
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        process.kill()
+            if client.shutdown_kernel == "immediate":
+                client._cleanup_kernel()
         left_behind += [
             f"temporary file {path.relative_to(scratch)}"
             for path in _wait_for(lambda: sorted(scratch.iterdir()))
@@ -228,13 +233,14 @@ def _children(kernel: int) -> list[str]:
     return found
 
 
-def _session(session: int) -> list[psutil.Process]:
-    """Processes of this session that have not ended."""
+def _session(session: int, trackers: bool) -> list[psutil.Process]:
+    """Processes of this session that have not ended, with or without the resource trackers of multiprocessing."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
+                if trackers or "resource_tracker" not in " ".join(process.cmdline()):
+                    found.append(process)
     return found
 
 
