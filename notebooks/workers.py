@@ -137,6 +137,50 @@ def clock_spans(begin: float, until: float, gap: float = 0.0005) -> list[tuple[f
     return [*spans, (start, last)]
 
 
+def private_memory(process: int | None = None) -> int | None:
+    """The bytes of a process (default: this one) that no other process shares; None where the system doesn't tell."""
+    try:
+        from workbench.memory import memory
+
+        found = memory(process)
+        return found and found.private
+    except ImportError:  # psutil is missing on this Python; Linux tells without it
+        try:
+            with open(f"/proc/{process or os.getpid()}/smaps_rollup", encoding="ascii") as file:
+                return sum(1024 * int(line.split()[1]) for line in file if line.startswith("Private_"))
+        except OSError:
+            return None
+
+
+def start_five(start: Callable, *args: Any) -> tuple[list[float], float | None]:
+    """Call `start(*args)`, which returns (process id or None, a function that ends what was started), five times.
+
+    Return the seconds of each, and the private bytes that one has, or, where it is no process, adds to this one.
+    """
+    before, seconds, ends = private_memory(), [], []
+    for _ in range(5):
+        begin = perf_counter()
+        process, end = start(*args)
+        seconds.append(perf_counter() - begin)
+        ends.append(end)
+    after = private_memory(process)
+    for end in ends:
+        end()
+    if before is None or after is None:
+        return seconds, None
+    return seconds, after if process else (after - before) / 5
+
+
+def start_thread() -> tuple[None, Callable[[], None]]:
+    """Start a thread that waits; once it runs return (None, a function that ends it)."""
+    import threading
+
+    ready, stop = threading.Event(), threading.Event()
+    threading.Thread(target=lambda: (ready.set(), stop.wait())).start()
+    ready.wait()
+    return None, stop.set
+
+
 def start_process(method: str, needs: str) -> tuple[int, Callable[[], None]]:
     """Start a process that imports the module `needs`; once it is ready return its id and a function that ends it."""
     import multiprocessing
@@ -166,10 +210,10 @@ def answer_pipe(questions: int, answers: int) -> None:
         os.write(answers, byte)
 
 
-def paint(view: memoryview, band: int, bands: int, width: int) -> tuple[int, int, float, float]:
-    """Fill band number `band` of the Mandelbrot set into its part of `view`, int32 rows of `width` pixels.
+def paint(view: memoryview, band: int, bands: int, width: int) -> tuple[int, float, float]:
+    """Fill band number `band` of a picture of the Mandelbrot set: `view` is its bytes, int32 in rows of `width`.
 
-    Return (interpreter, band, start, end). The scalar kernel, so that there is something to wait for.
+    Return (number of the interpreter, start, end). The scalar kernel, so that there is something to wait for.
     """
     from concurrent import interpreters
 
@@ -178,13 +222,6 @@ def paint(view: memoryview, band: int, bands: int, width: int) -> tuple[int, int
     start = perf_counter()
     size = len(view) // bands
     part = view[band * size : (band + 1) * size].cast("i", (size // (4 * width), width))
-    top, height = -1.12, 2.24
-    snek.mandelbrot(
-        part, ymin=top + height * band / bands, ymax=top + height * (band + 1) / bands, kernel="scalar"
-    )
-    return interpreters.get_current().id, band, start, perf_counter()
-
-
-def fill(view: memoryview, number: int) -> None:
-    """Fill `view` with the low byte of `number`."""
-    view[:] = bytes([number & 255]) * len(view)
+    top, height = -1.12, 2.24 / bands
+    snek.mandelbrot(part, ymin=top + height * band, ymax=top + height * (band + 1), kernel="scalar")
+    return interpreters.get_current().id, start, perf_counter()
