@@ -5,7 +5,7 @@
 
 # As many threads as requests: a thread that waits has let go of the GIL, so all of them wait at the same time.
 def download(port, delays):
-    return in_threads(max(1, len(delays)), lambda seconds: fetch(port, seconds), delays)
+    return in_threads(len(delays), lambda seconds: fetch(port, seconds), delays)
 
 
 # %% exercise-2
