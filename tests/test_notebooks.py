@@ -37,6 +37,16 @@ def report(done):
     print(f"{done.path.stem}: {sum(done.seconds):.1f} s; {slow}")
 
 
+def test_the_readme_shows_pictures_of_the_committed_run():
+    pictures = {}
+    for path in canonical.course():
+        pictures |= execute.figures(canonical.read(path))
+    readme = (canonical.ROOT / "README.md").read_text(encoding="utf-8")
+    assert pictures
+    assert {file: file.read_bytes() for file in canonical.FIGURES.glob("*.png")} == pictures
+    assert [file.name for file in pictures if f"notebooks/figures/{file.name}" not in readme] == []
+
+
 @pytest.mark.slow
 @notebooks
 def test_runs_as_committed(path):
@@ -51,9 +61,13 @@ def test_runs_as_committed(path):
 @pytest.mark.slow
 @notebooks
 def test_the_solutions_are_right(path):
-    done = execute.execute(path, execute.SOLUTIONS / f"{path.stem}.py", quick=True)
-    report(done)
-    solved = verdicts(done)
+    # Some checkers ask for speed. A neighbour who takes a core away may spoil a race, but hardly two.
+    for _ in range(2):
+        done = execute.execute(path, execute.SOLUTIONS / f"{path.stem}.py", quick=True)
+        report(done)
+        solved = verdicts(done)
+        if set(solved.values()) == {"✓"}:
+            break
     assert solved, "a notebook has exercises"
     assert solved == dict.fromkeys(solved, "✓")
     assert done.left_behind == []
