@@ -44,6 +44,12 @@ def test_guesses():
     assert prediction(0, 2.0).status == "wrong"
 
 
+def test_counts_are_integers():
+    assert "Measured: 5 tasks." in prediction(None, 5, unit="tasks").message
+    assert "Measured: 5.00 B/s." in prediction(None, 5.0, unit="B/s").message
+    assert "Measured: 2.00x." in prediction(None, 2).message
+
+
 def test_check_value():
     assert check_value(..., 4, hint="add").status == "not tried yet"
     assert str(check_value(5, 4, hint="add them up")) == "✗ 5 is not it. Hint: add them up"

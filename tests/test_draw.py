@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import random
 import re
 import subprocess
@@ -17,6 +18,7 @@ import canonical
 from workbench import draw
 from workbench.machine import machine
 from workbench.measure import measure, race, scaling
+from workbench.results import Scaling, Timing
 
 PEAK = SimpleNamespace(
     flops=5.8e10,
@@ -209,3 +211,9 @@ def test_other_names_get_colours_of_their_own():
     assert first == again != second
     assert len(set(draw.colours_of(["threads", "threads, small tasks", "a", "b"], distinct=True))) == 4
     assert draw.colours_of(["Cache", "Cpp"])[0] != draw.COLOURS["C"]
+
+
+def test_scaling_of_one_round_can_be_drawn():
+    timings = {n: Timing(seconds=(1 / n,), calls=1) for n in (1, 2)}
+    assert math.isinf(Scaling(timings, cores=2).speedup(2).high)
+    assert "2 workers 2.00x" in draw.scaling_curve(Scaling(timings, cores=2), title="t").alt

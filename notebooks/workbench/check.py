@@ -44,10 +44,13 @@ class Verdict(Shown):
 def prediction(guess: float | None, measured: Any, unit: str = "x") -> Verdict:
     """Compare a guess with what was measured: right within a quarter, else how far off.
 
-    `measured` is a number or a `Ratio`; `unit` is "x", "s", or any other ("%", "B/s").
+    `measured` is a number or a `Ratio`; `unit` is "x", "s", or any other ("%", "B/s"). An int with
+    another unit is a count, and shown as one.
     """
+    counted = isinstance(measured, int) and unit not in ("x", "s", "%")
+    quantity = f"{measured:,} {unit}" if counted else _quantity(float(measured), unit)
     measured = float(measured)
-    said = f"Measured: {_quantity(measured, unit)}."
+    said = f"Measured: {quantity}."
     if guess is None or guess is ...:
         return Verdict("not tried yet", f"{said} No guess recorded: type one in, and run again.")
     try:

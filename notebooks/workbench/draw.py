@@ -154,7 +154,12 @@ def scaling_curve(values: Any, *, title: str) -> Figure:
         raise ValueError("scaling_curve needs at least one line; it got none.")
     most = max(max(line) for line in lines.values())
     fewest = min(min(line) for line in lines.values())
-    top = max(high for line in lines.values() for _, _, high in line.values())
+    # One round alone has an endless interval: its bar leaves the picture at the top.
+    top = max(
+        high if math.isfinite(high) else centre
+        for line in lines.values()
+        for centre, _, high in line.values()
+    )
     cores = machine().physical_cores
     fits = {}
     for label, value in values.items():
@@ -176,7 +181,7 @@ def scaling_curve(values: Any, *, title: str) -> Figure:
             x, y = list(line), [centre for centre, _, _ in line.values()]
             error = [
                 [max(0, c - low) for c, low, _ in line.values()],
-                [max(0, high - c) for c, _, high in line.values()],
+                [max(0, min(high, 2 * height) - c) for c, _, high in line.values()],
             ]
             axes.errorbar(x, y, yerr=error, color=colour, marker="o", capsize=3, elinewidth=1.2)
             share = f", {fits[label]:.0%} parallel" if label in fits else ""

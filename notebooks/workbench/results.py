@@ -220,7 +220,10 @@ class Scaling(Shown):
 
     def _how(self) -> str:
         rounds = len(self.timings[min(self.timings)].seconds)
-        return f"Medians of {_count(rounds, 'round')}, interleaved in shuffled order; {_count(self.cores, 'usable core')}."
+        return (
+            f"Medians of {_count(rounds, 'round')}, interleaved in shuffled order; {_count(self.cores, 'usable core')}. "
+            "Speedup: the median of the rounds' ratios, so it need not equal the ratio of the times."
+        )
 
     def _markdown(self) -> str:
         return f"{markdown_table(*self._table())}\n\n*{self._how()}*"
