@@ -92,7 +92,7 @@ def pool_of(kind: str) -> Executor:
     return ThreadPoolExecutor(WORKERS)
 
 
-def cost_of(kind: str, rounds: int = 20) -> dict[str, float | None]:
+def cost_of(kind: str, rounds: int = 10) -> dict[str, float | None]:
     """Start a pool of that kind and measure it.
 
     start-up: seconds until both workers have begun a task; memory: private bytes a worker; dispatch: seconds an empty
