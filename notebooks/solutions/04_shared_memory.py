@@ -18,8 +18,8 @@ def temporary_segment(size):
 
 class Sound:
     def __init__(self, rate, data):
-        self.rate, self.data = rate, data
+        self.rate, self.data = rate, memoryview(data)
 
     def __reduce_ex__(self, protocol):
-        data = pickle.PickleBuffer(self.data) if protocol >= 5 else self.data
+        data = pickle.PickleBuffer(self.data) if protocol >= 5 else bytearray(self.data)
         return Sound, (self.rate, data)
