@@ -254,11 +254,11 @@ def handler(signum, frame):
     child = os.fork()
     inside.append(child)
 signal.signal(signal.SIGALRM, handler)
-out, reference = blank(400, 400), blank(400, 400)
+reference = blank(400, 400)
 snek.mandelbrot(reference, max_iter=5000)
 while not inside:
+    out, error = blank(400, 400), None
     signal.setitimer(signal.ITIMER_REAL, 0.05)
-    error = None
     try:
         snek.mandelbrot(out, max_iter=5000, threads={threads})
     except RuntimeError as exception:
@@ -266,10 +266,9 @@ while not inside:
     signal.setitimer(signal.ITIMER_REAL, 0)
 if inside == [0]:
     try:
-        if {threads} == 1:
-            assert error is None and out == reference
-        else:
-            assert "forked by a signal handler" in str(error), error
+        # On a busy machine no helper may have come yet, or the signal came just before or after the call.
+        assert out == reference if error is None else "forked by a signal handler" in str(error), error
+        assert error is None or {threads} == 2
         check()
         os._exit(0)
     except BaseException:
