@@ -217,3 +217,21 @@ def test_scaling_of_one_round_can_be_drawn():
     timings = {n: Timing(seconds=(1 / n,), calls=1) for n in (1, 2)}
     assert math.isinf(Scaling(timings, cores=2).speedup(2).high)
     assert "2 workers 2.00x" in draw.scaling_curve(Scaling(timings, cores=2), title="t").alt
+
+
+@pytest.mark.parametrize(
+    ("function", "values", "more"),
+    [
+        (draw.ladder, {"a": 1, "b": 2}, {}),
+        (draw.cost_strip, {"a": 1e-6}, {}),
+        (draw.scaling_curve, {"threads": {1: 2.0, 2: 1.0}}, {}),
+        (draw.timeline, {"a": [(0, 1)]}, {}),
+        (draw.curve, [1, 2], {"lines": {"y": [1, 2]}, "xlabel": "n", "ylabel": "m"}),
+    ],
+)
+def test_the_caption_names_the_python_that_was_measured(function, values, more):
+    here = function(values, title="A title", **more)
+    elsewhere = function(values, title="A title", **more, on="CPython 9.9.9")
+    assert here.alt.endswith(f"Measured on {machine().caption}.")
+    assert elsewhere.alt.endswith(f"Measured on {machine().hardware}, CPython 9.9.9.")
+    assert here.png != elsewhere.png

@@ -2,7 +2,8 @@
 
 Every function takes plain dictionaries or what `measure` returns, and a `title`: the figure's message, as a sentence.
 Every function returns a `Figure`: a PNG picture on white ground, 700 pixels wide and under 60 kB, with an alternative
-text made from the same data. Nothing here touches matplotlib's global state, so nothing is displayed twice and no
+text made from the same data. `on` names the Python in the caption when the figures come from another than this one
+(`python.label`). Nothing here touches matplotlib's global state, so nothing is displayed twice and no
 backend has to be chosen.
 
     ladder({"pure Python": 1, "NumPy": 38}, title="NumPy removes the interpreter from the loop")
@@ -55,7 +56,13 @@ __all__ = [
 
 
 def ladder(
-    values: Any, *, title: str, ceiling: float | None = None, ceiling_label: str = "", unit: str = "x"
+    values: Any,
+    *,
+    title: str,
+    ceiling: float | None = None,
+    ceiling_label: str = "",
+    unit: str = "x",
+    on: str = "",
 ) -> Figure:
     """Bars on a logarithmic axis: a `Race`, or {name: value}, first on top.
 
@@ -108,10 +115,10 @@ def ladder(
              for name, value in centre.items()]  # fmt: skip
     if ceiling is not None:
         facts.append(f"{ceiling_label or 'limit of this machine'} {show(ceiling)}")
-    return finished("Bar chart, logarithmic", title, facts, 1.15 + rows_height(centre), body)
+    return finished("Bar chart, logarithmic", title, facts, 1.15 + rows_height(centre), body, on=on)
 
 
-def cost_strip(values: Mapping[str, Any], *, title: str) -> Figure:
+def cost_strip(values: Mapping[str, Any], *, title: str, on: str = "") -> Figure:
     """What one call costs: {name: seconds or Timing}, cheapest on top, on a logarithmic axis of time."""
     centre = positive("cost_strip", {name: seconds_of(value) for name, value in values.items()})
     spread = {name: interval_of(value) for name, value in values.items()}
@@ -137,10 +144,10 @@ def cost_strip(values: Mapping[str, Any], *, title: str) -> Figure:
         axes.spines["left"].set_visible(False)
 
     facts = [f"{name} {duration(centre[name])}" for name in names]
-    return finished("Cost of one call, logarithmic", title, facts, 1.15 + rows_height(names), body)
+    return finished("Cost of one call, logarithmic", title, facts, 1.15 + rows_height(names), body, on=on)
 
 
-def scaling_curve(values: Any, *, title: str) -> Figure:
+def scaling_curve(values: Any, *, title: str, on: str = "") -> Figure:
     """Speedup against workers: a `Scaling`, {label: Scaling}, or {label: {workers: seconds}}.
 
     Shows the spread, the ideal line, the fitted curve of Amdahl's law (dotted) and where the physical cores end.
@@ -220,12 +227,12 @@ def scaling_curve(values: Any, *, title: str) -> Figure:
     facts = [f"{label or 'measured'}: " + ", ".join(f"{plural(n, 'worker')} {times(centre)}" for n, (centre, _, _) in line.items())
              + (f", parallel share fitted {fits[label]:.0%}" if label in fits else "")
              for label, line in lines.items()]  # fmt: skip
-    return finished("Speedup against workers", title, facts, 3.6, body)
+    return finished("Speedup against workers", title, facts, 3.6, body, on=on)
 
 
 def timeline(
     lanes: Mapping[str, Iterable[tuple[float, float]]], *, title: str,
-    marks: Mapping[str, float] | None = None,
+    marks: Mapping[str, float] | None = None, on: str = "",
 ) -> Figure:  # fmt: skip
     """Who ran when: {lane: [(start, end), ...]} in seconds, on one clock; the earliest start becomes zero.
 
@@ -282,7 +289,7 @@ def timeline(
         for lane in spans
     ]
     facts += [f"{label} at {duration(moment - zero)}" for label, moment in marks.items()]
-    return finished("Timeline", title, facts, 1.2 + row_height * len(spans) + 0.1 * bool(marks), body)
+    return finished("Timeline", title, facts, 1.2 + row_height * len(spans) + 0.1 * bool(marks), body, on=on)
 
 
 def roofline(peak: Any, points: Mapping[str, tuple[float, float]], *, title: str) -> Figure:
@@ -424,7 +431,7 @@ def image(counts: Any, *, title: str) -> Figure:
 
 def curve(
     x: Sequence[float], lines: Mapping[str, Any], *, title: str, xlabel: str, ylabel: str,
-    logx: bool = False, logy: bool = False, hline: float | tuple[float, str] | None = None,
+    logx: bool = False, logy: bool = False, hline: float | tuple[float, str] | None = None, on: str = "",
 ) -> Figure:  # fmt: skip
     """Lines over `x`: {label: y} or {label: (y, low, high)} with a band. NaN or None leaves a gap. `hline`: (y, label).
 
@@ -489,7 +496,7 @@ def curve(
              for label, (y, _, _) in bands.items()]  # fmt: skip
     if level is not None:
         facts.append(f"line {level_label} at {show['y'](level)}".replace("  ", " "))
-    return finished(f"Curves of {ylabel} over {xlabel}", title, facts, 3.6, body)
+    return finished(f"Curves of {ylabel} over {xlabel}", title, facts, 3.6, body, on=on)
 
 
 def _speedups(label: str, value: Any) -> dict[int, tuple[float, float, float]]:

@@ -103,15 +103,19 @@ class Figure:
 
 def finished(
     kind: str, title: str, facts: list[str], height: float, body: Any,
-    method: Image.Quantize = Image.Quantize.MEDIANCUT,
+    method: Image.Quantize = Image.Quantize.MEDIANCUT, on: str = "",
 ) -> Figure:  # fmt: skip
-    """Draw `body` on a canvas with title and machine caption, and compress it to a palette."""
+    """Draw `body` on a canvas with title and caption, and compress it to a palette.
+
+    The caption names the machine and this Python, or `on`, the one that the figures come from.
+    """
+    caption = f"{machine().hardware}, {on}" if on else machine().caption
     heading = textwrap.fill(title, 68)
     with rc_context(STYLE):
         canvas = Canvas(figsize=(WIDTH, height + 0.2 * heading.count("\n")), dpi=DPI, layout="constrained")
         canvas.get_layout_engine().set(w_pad=0.09, h_pad=0.08)
         canvas.suptitle(heading, x=0.013, ha="left", fontsize=12, fontweight="bold", linespacing=1.25)
-        canvas.supxlabel(machine().caption, x=0.987, ha="right", fontsize=8, color=FAINT)
+        canvas.supxlabel(caption, x=0.987, ha="right", fontsize=8, color=FAINT)
         body(canvas)
         raw = io.BytesIO()
         canvas.savefig(raw, format="png", dpi=DPI)
@@ -121,7 +125,7 @@ def finished(
         picture.quantize(colours, method, dither=Image.Dither.NONE).save(packed, format="PNG", optimize=True)
         if packed.tell() < HEAVIEST:
             break
-    alt = f"{title.rstrip('.')}. {kind}: {'; '.join(facts)}. Measured on {machine().caption}."
+    alt = f"{title.rstrip('.')}. {kind}: {'; '.join(facts)}. Measured on {caption}."
     return Figure(packed.getvalue(), alt)
 
 

@@ -72,11 +72,16 @@ class Machine(Shown):
     system: str | None
 
     @property
+    def hardware(self) -> str:
+        """Processor and usable cores, in one line."""
+        usable = f"{self.usable_cores} core{'' if self.usable_cores == 1 else 's'}"
+        return f"{self.cpu or platform.machine()}, {usable}"
+
+    @property
     def caption(self) -> str:
         """One line for figures: processor, usable cores, Python."""
-        usable = f"{self.usable_cores} core{'' if self.usable_cores == 1 else 's'}"
         build = " free-threaded" if self.build == "free-threaded" else ""
-        return f"{self.cpu or platform.machine()}, {usable}, {self.implementation} {self.version}{build}"
+        return f"{self.hardware}, {self.implementation} {self.version}{build}"
 
     def _rows(self) -> list[tuple[str, str]]:
         quota = f", quota of {self.quota:.3g} cores" if self.quota is not None else ""
