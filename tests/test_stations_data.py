@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 import stations_data
 from stations_data import Data, Stale
 
