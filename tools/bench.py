@@ -1,91 +1,94 @@
-"""Race Mandelbrot on this machine: a table here, the figure and the numbers as CSV in build/.
+"""Race Python's fast roads against each other on this machine: `./build.sh bench [mandelbrot|stations] [--quick]`.
 
-./build.sh bench
+A table here, the numbers (CSV) and a figure in build/. Exit status 1 when a competitor returns a wrong result, crashes or hangs.
+The competitors: tools/race/mandelbrot/ and tools/race/stations/, one file each. How it works: tools/race/__init__.py.
 """
 
 from __future__ import annotations
 
-import csv
+import argparse
+import os
+import re
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "notebooks"))
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "notebooks")]
 
-import numpy  # noqa: E402
-
-import snek  # noqa: E402
-from workbench.draw import ladder  # noqa: E402
+from race import field, report, rounds, tasks  # noqa: E402
+from race.contract import BrokenContract  # noqa: E402
 from workbench.machine import machine  # noqa: E402
-from workbench.measure import race  # noqa: E402
 
-HEIGHT, WIDTH, MAX_ITER = 120, 160, 500
-XMIN, XMAX, YMIN, YMAX = -2.0, 0.47, -1.12, 1.12
-
-
-def in_python() -> list[list[int]]:
-    """Return the escape counts of the grid, in plain Python; the reference of the race."""
-    rows = []
-    for j in range(HEIGHT):
-        row = []
-        for i in range(WIDTH):
-            c = complex(XMIN + (XMAX - XMIN) * i / WIDTH, YMIN + (YMAX - YMIN) * j / HEIGHT)
-            z, count = 0j, 0
-            while count < MAX_ITER and z.real * z.real + z.imag * z.imag <= 4:
-                z = z * z + c
-                count += 1
-            row.append(count)
-        rows.append(row)
-    return rows
+RACES = ("mandelbrot", "stations")
+BUDGETS = {"mandelbrot": 75.0, "stations": 120.0}  # seconds of rounds a task
+QUICK_BUDGET = 4.0
+ROWS, QUICK_ROWS = 10_000_000, 100_000
 
 
-def in_c(threads: int) -> list[list[int]]:
-    """Return the same from the compiled package."""
-    counts = numpy.empty((HEIGHT, WIDTH), dtype=numpy.int32)
-    bounds = {"xmin": XMIN, "xmax": XMAX, "ymin": YMIN, "ymax": YMAX}
-    return snek.mandelbrot(counts, **bounds, max_iter=MAX_ITER, threads=threads, kernel="scalar")
+def number(text: str) -> int:
+    """Read 1_000_000, 100M or 1B."""
+    match = re.fullmatch(r"([\d_,]+)([kMBG]?)", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of rows: 1_000_000, 100M or 1B is")
+    scale = {"": 1, "k": 10**3, "M": 10**6, "B": 10**9, "G": 10**9}[match[2]]
+    if not 0 < (value := int(re.sub("[_,]", "", match[1]) or 0) * scale) <= 10**10:
+        raise argparse.ArgumentTypeError(f"{text} rows: 1 to 10B is possible")
+    return value
 
 
-def mostly_equal(one: object, other: object) -> bool:
-    """Whether two grids differ on at most 0.05 % of the pixels: compilers may round differently."""
-    return bool(numpy.mean(numpy.asarray(one) != numpy.asarray(other)) <= 0.0005)
+def arguments(words: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="./build.sh bench", description=__doc__.splitlines()[0])
+    parser.add_argument("race", nargs="?", choices=RACES, help="one race; both without")
+    parser.add_argument("--quick", action="store_true", help="small tasks, few rounds: does everything work?")
+    parser.add_argument(
+        "--only", metavar="A,B", default="", help="these competitors and ours (names of files)"
+    )
+    parser.add_argument(
+        "--rows", type=number, help="stations: how many rows, 100M for example (default: 10M)"
+    )
+    parser.add_argument("--threads", metavar="N,M", help="numbers of threads (default: one, and every core)")
+    parser.add_argument("--budget", type=float, metavar="SECONDS", help="of rounds, for each table")
+    return parser.parse_args(words)
 
 
 def main() -> int:
     """Race, print, draw, store."""
-    build = ROOT / "build"
-    build.mkdir(exist_ok=True)
-    print(machine(), end="\n\n")
-    iterations = sum(map(sum, in_python()))
-    thunks = {
-        "pure Python": in_python,
-        "C, one thread": lambda: in_c(1),
-        "C, every core": lambda: in_c(0),
-    }
-    result = race(thunks, same=mostly_equal, budget=10.0, work=iterations, unit="iterations")
-    print(result)
-    ratios = {name: result.ratio(name) for name in result.names}
-    with (build / "bench.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(
-            [
-                "name",
-                "median_seconds",
-                "best_seconds",
-                "iterations_per_second",
-                "times_as_fast",
-                "low",
-                "high",
-            ]
-        )
-        for name, timing in result.timings.items():
-            ratio = ratios[name]
-            rate = iterations / timing.median
-            table.writerow([name, timing.median, timing.best, rate, ratio.value, ratio.low, ratio.high])
-    ladder(result, title="The same picture in Python and in C").save(build / "bench.png")
-    print(f"\nWritten: {(build / 'bench.csv').relative_to(ROOT)}, {(build / 'bench.png').relative_to(ROOT)}")
-    return 0
+    options = arguments()
+    if options.quick:
+        os.environ["FAST_SNEK_QUICK"] = "1"
+    print(machine(), flush=True)
+    wrong = False
+    for race in [options.race] if options.race else RACES:
+        outcomes = []
+        only = [name for name in options.only.split(",") if name]
+        threads = [int(n) for n in options.threads.split(",")] if options.threads else None
+        try:
+            entered = field.find(race, only=only, threads=threads)
+            if race == "mandelbrot":
+                todo = tasks.mandelbrot(quick=options.quick)
+            else:
+                todo = tasks.stations(options.rows or (QUICK_ROWS if options.quick else ROWS))
+        except (BrokenContract, ValueError, OSError) as problem:
+            print(f"bench: {problem}", file=sys.stderr)
+            return 2
+        for task in todo:
+            budget = options.budget or (QUICK_BUDGET if options.quick else BUDGETS[race])
+            outcome = rounds.race(task, entered, budget=budget, say=rounds.progress)
+            outcomes.append(outcome)
+            wrong = wrong or bool(outcome.failed)
+            print(f"\n{report.table(outcome)}", flush=True)
+            if outcome.runners:
+                report.figure(outcome).save(ROOT / "build" / f"{task.slug}.png")
+                print(f"\nDrawn: build/{task.slug}.png")
+        report.write_csv(outcomes, ROOT / "build" / f"{race}.csv")
+        print(f"Written: build/{race}.csv")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,189 @@
+"""What a competitor is: one file in `tools/race/<race>/`, read here without being run.
+
+Adding a competitor is adding a file. At its top level it imports nothing but the standard library, since it is loaded by
+whatever interpreter can host it (PyPy, Python 3.9 or newer), in a process of its own (host.py). It holds
+
+    a docstring       what this is, whose advice it follows, what else was tried
+    NAME              as it stands in the table
+    SOURCE            the address of the documentation whose advice it follows
+    REQUIRES          the modules that it imports, () for none; where one is missing, the competitor is skipped
+    PYTHON            who may host it: ">=3.11", ">=3.11,<3.14", or "pypy"
+    THREADS           "any", or "one" for what can only use one thread
+    WORK              "all", or "less" for what is allowed to skip some of the work: a class of its own
+    FILES             its other source files, relative to it, patterns allowed; counted among its lines (optional)
+    OURS              True for the course's own package, which the others are compared with (optional)
+    CEILING           True for what only shows how fast the machine could do it; it has no result to check (optional)
+
+    version()                           "Numba 0.66.0, LLVM 20"
+    prepare(task, threads, folder)      builds, compiles, warms up; returns `run`, which does the whole job once and returns its
+                                        result. `threads`: how many it must use, no more. `folder`: a pathlib.Path for compiled
+                                        files, kept for the next run of the same version.
+
+`prepare` raises RuntimeError, or an exception class of its own named Unavailable, with the reason, where something is missing.
+What `task` holds and `run` returns: tasks.py.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+REQUIRED = {"NAME": str, "SOURCE": str, "REQUIRES": tuple, "PYTHON": str, "THREADS": str, "WORK": str}
+OPTIONAL = {"FILES": (), "OURS": False, "CEILING": False}
+
+
+class BrokenContract(Exception):
+    """A file in the folder of competitors does not keep to the contract; the message says how."""
+
+
+@dataclass(frozen=True)
+class Competitor:
+    """What can be known of a competitor without running it."""
+
+    path: Path
+    name: str
+    about: str
+    source: str
+    requires: tuple[str, ...]
+    python: str
+    threads: str
+    work: str
+    files: tuple[Path, ...]  # all of them, its own first
+    ours: bool
+    ceiling: bool
+
+    @property
+    def key(self) -> str:
+        """What it is called on the command line: the name of its file."""
+        return self.path.stem
+
+    @property
+    def lines(self) -> int:
+        """Lines of code: no blank lines, comments or docstrings, and not the contract's own constants."""
+        return sum(len(lines_of_code(file)) for file in self.files)
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint of its source files."""
+        return hashlib.sha256(b"\0".join(file.read_bytes() for file in self.files)).hexdigest()[:10]
+
+
+def competitors(race: str, folder: Path = HERE) -> list[Competitor]:
+    """All competitors of a race, by file name. Raises BrokenContract for a file that is none."""
+    return [read(path) for path in sorted((folder / race).glob("*.py")) if not path.name.startswith("_")]
+
+
+def read(path: Path) -> Competitor:
+    """Read the constants of a competitor's file, without running it."""
+
+    def complain(what: str) -> BrokenContract:
+        return BrokenContract(f"{path.parent.name}/{path.name}: {what}")
+
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    about = ast.get_docstring(tree)
+    if not about:
+        raise complain("no docstring")
+    found = dict(OPTIONAL)
+    for node, name in _constants(tree):
+        try:
+            found[name] = ast.literal_eval(node.value)
+        except ValueError:
+            raise complain(f"{name} is not written as a plain value") from None
+    for name, kind in REQUIRED.items():
+        if not isinstance(found.get(name), kind):
+            raise complain(f"{name} is missing, or no {kind.__name__}")
+    if found["THREADS"] not in ("one", "any") or found["WORK"] not in ("all", "less"):
+        raise complain('THREADS is "one" or "any", WORK "all" or "less"')
+    if found["PYTHON"] != "pypy" and not re.fullmatch(r"[<>]=?3\.\d+(,[<>]=?3\.\d+)*", found["PYTHON"]):
+        raise complain(f"PYTHON is {found['PYTHON']!r}: bounds like '>=3.11,<3.14', or 'pypy'")
+    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    if missing := {"version", "prepare"} - functions:
+        raise complain(f"no function {' and '.join(sorted(missing))}")
+    files = [path]
+    for pattern in found["FILES"]:
+        beside = sorted((path.parent / pattern).resolve().parent.glob(Path(pattern).name))
+        if not beside:
+            raise complain(f"FILES names {pattern}, which is not there")
+        files += beside
+    return Competitor(
+        path=path,
+        name=found["NAME"],
+        about=about,
+        source=found["SOURCE"],
+        requires=found["REQUIRES"],
+        python=found["PYTHON"],
+        threads=found["THREADS"],
+        work=found["WORK"],
+        files=tuple(dict.fromkeys(files)),
+        ours=found["OURS"],
+        ceiling=found["CEILING"],
+    )
+
+
+def allows(bounds: str, version: tuple[int, ...]) -> bool:
+    """Does ">=3.11,<3.14" allow the CPython of this version?"""
+    for sign, number in re.findall(r"([<>]=?)([\d.]+)", bounds):
+        bound = tuple(int(part) for part in number.split("."))
+        here = version[: len(bound)]
+        if not {"<": here < bound, "<=": here <= bound, ">": here > bound, ">=": here >= bound}[sign]:
+            return False
+    return True
+
+
+def _constants(tree: ast.Module) -> Iterator[tuple[ast.Assign, str]]:
+    """The contract's constants among the top-level assignments."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            if node.targets[0].id in {*REQUIRED, *OPTIONAL}:
+                yield node, node.targets[0].id
+
+
+# --- lines of code --------------------------------------------------------------------------------------------------------
+
+
+def lines_of_code(file: Path) -> list[str]:
+    """The lines of a source file that hold code: Python, Cython and Mojo, or C."""
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".py":
+        return _of_python(text)
+    if file.suffix in (".pyx", ".mojo"):
+        without = re.sub(r'^\s*"""(?s:.*?)"""\s*?$', "", text, flags=re.MULTILINE)
+        return [line for line in without.splitlines() if line.strip() and not line.strip().startswith("#")]
+    # A comment goes, a string or character that looks like one stays.
+    pattern = r"//[^\n]*|/\*(?s:.*?)\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'"
+    without = re.sub(pattern, lambda m: "\n" * m[0].count("\n") if m[0].startswith("/") else m[0], text)
+    return [line for line in without.splitlines() if line.strip()]
+
+
+def _of_python(text: str) -> list[str]:
+    """Lines with a token that is no comment, outside docstrings and the contract's constants."""
+    tree = ast.parse(text)
+    skipped: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+            if ast.get_docstring(node, clean=False) is not None:
+                skipped.update(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    for node, _ in _constants(tree):
+        skipped.update(range(node.lineno, node.end_lineno + 1))
+    silent = {
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENDMARKER,
+    }
+    with_code: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in silent:
+            with_code.update(range(token.start[0], token.end[0] + 1))
+    lines = text.splitlines()
+    return [lines[number - 1] for number in sorted(with_code - skipped) if lines[number - 1].strip()]

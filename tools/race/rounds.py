@@ -1,0 +1,217 @@
+"""Equal results first, then rounds: each host takes its turn, in an order drawn anew every round.
+
+All hosts stay resident and asleep while another one runs, so everybody meets the same machine: warm, and with the same
+neighbours. A ratio is made of two turns of one round. What needs seconds for a job takes part in fewer rounds, spread evenly
+over the race; its interval is as wide as so few rounds make it.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from race.field import Entry, Field, Skipped
+from race.hosts import PREPARE_TIMEOUT, Failed, Host
+from race.tasks import Task, WrongResult
+from workbench.machine import Peak, peak
+from workbench.results import Ratio
+
+MOST_ROUNDS, FEWEST_ROUNDS = 25, 3
+SHORTEST_TURN = 0.1  # seconds: a short job is done several times in a turn
+
+
+@dataclass
+class Runner:
+    """An entry in the race: what it needed, and its times. `seconds` has one time a turn, under the round's number."""
+
+    entry: Entry
+    version: str
+    python: str
+    build: float  # seconds: the first time, with nothing compiled yet
+    warm: float  # seconds: this time
+    memory: float  # bytes: the most at any moment of one job
+    cost: float  # seconds: of that job
+    busy: float = 0.0  # processor seconds per second: cores in use
+    seconds: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds.values())
+
+
+@dataclass
+class Outcome:
+    """A race that was run."""
+
+    task: Task
+    runners: list[Runner]
+    skipped: list[Skipped]
+    failed: list[Skipped]  # wrong results, crashes, hangs
+    peaks: list[Peak]
+
+    def ours(self, threads: int) -> Runner | None:
+        """The course's own entry with so many threads, which the others are compared with."""
+        return next(
+            (
+                each
+                for each in self.runners
+                if each.entry.competitor.ours
+                and each.entry.competitor.work == "all"
+                and each.entry.threads == threads
+            ),
+            None,
+        )
+
+    def ratio(self, runner: Runner, to: Runner) -> Ratio:
+        """How many times as long as `to` it takes (> 1: slower), from the rounds that both took part in."""
+        shared = sorted(runner.seconds.keys() & to.seconds.keys())
+        return Ratio.of_rounds([runner.seconds[n] / to.seconds[n] for n in shared])
+
+    def ceiling(self, threads: int) -> float | None:
+        """What this machine could do at most with so many threads, in units of work per second."""
+        if self.task.race == "mandelbrot" and self.peaks:
+            # Four vector operations a step can't be avoided (see report.py); each is issued at the rate of an FMA, which
+            # `peak` counts as two FLOP.
+            one = statistics.median(each.flops for each in self.peaks) / 8
+            every = statistics.median(each.flops_all for each in self.peaks) / 8
+            return one if threads == 1 else every
+        for each in self.runners:
+            if each.entry.competitor.ceiling and each.entry.threads == threads:
+                return self.task.work / each.median
+        return None
+
+
+def race(
+    task: Task,
+    field: Field,
+    *,
+    budget: float = 60.0,
+    say: Callable[[str], None] = lambda line: None,
+    seed: int | None = None,
+) -> Outcome:
+    """Let the field do the task, in rounds of together about `budget` seconds. `say` is told how far it has got."""
+    hosts: dict[Entry, Host] = {}
+    runners: dict[Entry, Runner] = {}
+    outcome = Outcome(task, [], list(field.skipped), [], [])
+    with _ended(hosts):
+        for number, entry in enumerate(field.entries, 1):
+            say(f"{task.title}: preparing {number} of {len(field.entries)}, {entry.label}")
+            try:
+                hosts[entry], runners[entry] = _prepared(task, entry)
+            except Failed as failure:
+                note = Skipped(entry.label, str(failure))
+                (outcome.skipped if failure.missing else outcome.failed).append(note)
+            except WrongResult as wrong:
+                outcome.failed.append(Skipped(entry.label, f"wrong result: {wrong}"))
+        plan = schedule({entry: _turn(runner.cost)[1] for entry, runner in runners.items()}, budget, seed)
+        probes = {0, len(plan) // 2, len(plan) - 1} if task.race == "mandelbrot" else set()
+        begin = time.monotonic()
+        for number, order in enumerate(plan):
+            if number in probes:
+                outcome.peaks.append(peak.__wrapped__())
+            for entry in order:
+                if entry not in runners:
+                    continue
+                say(
+                    f"{task.title}: round {number + 1} of {len(plan)}, {time.monotonic() - begin:.0f} s, {entry.label}"
+                )
+                runner = runners[entry]
+                try:
+                    calls = _turn(runner.cost)[0]
+                    answer = hosts[entry].ask(task.timeout * calls, do="run", calls=calls)
+                except Failed as failure:
+                    outcome.failed.append(Skipped(entry.label, str(failure)))
+                    del runners[entry]
+                    continue
+                runner.seconds[number] = answer["seconds"]
+                runner.busy = max(runner.busy, answer["busy"] / answer["seconds"])
+    say("")
+    outcome.runners = [runner for runner in runners.values() if runner.seconds]
+    return outcome
+
+
+def _prepared(task: Task, entry: Entry) -> tuple[Host, Runner]:
+    """A warm host whose result has been checked."""
+    host = Host(entry)
+    try:
+        about = host.ask(
+            PREPARE_TIMEOUT,
+            do="prepare",
+            path=str(entry.competitor.path),
+            task=task.parameters,
+            threads=entry.threads,
+            folder=str(host.folder),
+        )
+        job, memory = host.ask_and_watch(task.timeout, do="run", calls=1)
+        if not entry.competitor.ceiling:
+            written = host.ask(task.timeout, do="result", path=str(host.result))
+            task.check(host.result, written["shape"])
+            host.result.unlink()
+    except BaseException:
+        host.end()
+        raise
+    return host, Runner(
+        entry, about["version"], about["python"], about["build"], about["warm"], memory, job["seconds"]
+    )
+
+
+def _turn(cost: float) -> tuple[int, float]:
+    """How many calls make a turn of a job that takes `cost` seconds, and what the turn takes."""
+    calls = max(1, min(100, math.ceil(SHORTEST_TURN / max(cost, 1e-9))))
+    return calls, calls * cost
+
+
+def schedule(costs: dict[Entry, float], budget: float, seed: int | None = None) -> list[list[Entry]]:
+    """The rounds, each a shuffled list of those that take part in it.
+
+    Whoever costs more than a share of the budget takes part in fewer rounds; the share is as large as the budget allows. Nobody
+    below three rounds, unless those alone would cost more than half of the budget: then one.
+    """
+
+    def turns(cost: float, share: float) -> int:
+        fewest = FEWEST_ROUNDS if FEWEST_ROUNDS * cost <= budget / 2 else 1
+        return max(fewest, min(MOST_ROUNDS, int(share / max(cost, 1e-9))))
+
+    low, high = 0.0, budget
+    for _ in range(50):  # bisection: the largest share that the budget pays
+        share = (low + high) / 2
+        if sum(cost * turns(cost, share) for cost in costs.values()) <= budget:
+            low = share
+        else:
+            high = share
+    counts = {entry: turns(cost, low) for entry, cost in costs.items()}
+    for entry in counts:
+        if entry.competitor.ours and entry.competitor.work == "all":  # everybody's partner
+            counts[entry] = max(counts.values())
+    rounds: list[list[Entry]] = [[] for _ in range(max(counts.values(), default=0))]
+    for entry, count in counts.items():
+        for turn in range(count):
+            rounds[int((turn + 0.5) * len(rounds) / count)].append(entry)
+    shuffle = random.Random(seed).shuffle
+    for order in rounds:
+        shuffle(order)
+    return rounds
+
+
+@contextmanager
+def _ended(hosts: dict[Entry, Host]) -> Iterator[None]:
+    """End all host processes, whatever happens."""
+    try:
+        yield
+    finally:
+        for host in hosts.values():
+            host.dismiss()
+        for host in hosts.values():
+            host.end(patience=2.0)
+
+
+def progress(line: str) -> None:
+    """Show a line on the terminal that the next one replaces; nothing where nobody watches."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{line[:110]}", end="", file=sys.stderr, flush=True)
