@@ -17,12 +17,12 @@ LINE = re.compile(r"[^;\n\r\0]+;-?(0|[1-9][0-9]?)\.[0-9]")
 
 
 def slow_truth(path: Path) -> dict[str, tuple[int, int, int, int]]:
-    """Count, smallest, largest and sum in tenths, the obvious way."""
+    """Smallest, sum and largest in tenths, and count, the obvious way."""
     found: dict[str, list[int]] = {}
     for line in path.read_bytes().decode().split("\n")[:-1]:
         name, degrees = line.split(";")
         found.setdefault(name, []).append(int(degrees.replace(".", "")))
-    return {name: (len(t), min(t), max(t), sum(t)) for name, t in sorted(found.items())}
+    return {name: (min(t), sum(t), max(t), len(t)) for name, t in sorted(found.items())}
 
 
 @pytest.fixture(scope="module")
@@ -60,16 +60,16 @@ def test_the_bytes_do_not_depend_on_the_chunk(tmp_path: Path, chunk: int) -> Non
     expected = stations_data.write(whole, 3000)
     data = stations_data.write(parts, 3000, chunk=chunk)
     assert parts.read_bytes() == whole.read_bytes()
-    assert data.tenths == expected.tenths
+    assert data.stations == expected.stations
 
 
 @pytest.mark.parametrize("kind", ["data", "many"])
 def test_the_answer_is_that_of_a_slow_count(kind: str, request: pytest.FixtureRequest) -> None:
     data: Data = request.getfixturevalue(kind)
     expected = slow_truth(data.path)
-    assert data.tenths == expected
-    assert list(data.tenths) == list(expected)  # the order too
-    name, (count, low, high, total) = next(iter(expected.items()))
+    assert data.stations == expected
+    assert list(data.stations) == list(expected)  # the order too
+    name, (low, total, high, count) = next(iter(expected.items()))
     assert data.summary()[name] == (low / 10, pytest.approx(total / count / 10), high / 10, count)
 
 
@@ -80,7 +80,7 @@ def test_every_line_keeps_to_the_grammar(kind: str, request: pytest.FixtureReque
     assert lines.pop() == ""
     assert len(lines) == data.rows
     assert [line for line in lines if not LINE.fullmatch(line) or line.endswith(";-0.0")] == []
-    assert data.size == data.path.stat().st_size
+    assert data.bytes == data.path.stat().st_size
 
 
 def test_the_cities_are_as_many_as_the_challenge_has() -> None:
@@ -92,9 +92,9 @@ def test_the_cities_are_as_many_as_the_challenge_has() -> None:
 
 def test_cities_and_temperatures_are_drawn_as_the_challenge_says(data: Data) -> None:
     means = dict(stations_data.cities())
-    assert data.tenths.keys() == means.keys()
+    assert data.stations.keys() == means.keys()
     expected = data.rows / len(means)
-    for name, (count, low, high, total) in data.tenths.items():
+    for name, (low, total, high, count) in data.stations.items():
         assert abs(count - expected) < 6 * expected**0.5
         assert abs(total / count - means[name]) < 6 * stations_data.SIGMA / count**0.5
         assert -999 <= low < means[name] < high <= 999
@@ -115,21 +115,21 @@ def test_made_up_names_are_different_and_of_1_to_100_bytes(many: Data) -> None:
     assert lengths[5000] < 8  # mostly short
     assert any(not name.isascii() for name in names)
     assert all(name == name.strip() for name in names)
-    assert len(many.tenths) == 10_000  # at 20 rows each, all occur
+    assert len(many.stations) == 10_000  # at 20 rows each, all occur
     assert len(stations_data.made_up(1, 1)) == 1
 
 
 def test_temperatures_are_clipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stations_data, "cities", lambda: [("Cold", -990), ("Hot", 990)])
     data = stations_data.write(tmp_path / "data.txt", 1000)
-    assert data.tenths == slow_truth(data.path)
-    assert data.tenths["Cold"][1] == -999
-    assert data.tenths["Hot"][2] == 999
+    assert data.stations == slow_truth(data.path)
+    assert data.stations["Cold"][0] == -999
+    assert data.stations["Hot"][2] == 999
 
 
 def test_no_rows_at_all(tmp_path: Path) -> None:
     data = stations_data.write(tmp_path / "data.txt", 0)
-    assert (data.size, data.tenths) == (0, {})
+    assert (data.bytes, data.stations) == (0, {})
     assert stations_data.load(data.path) == data
 
 
@@ -181,7 +181,7 @@ def test_loading_gives_what_was_written(data: Data) -> None:
 
 def test_changed_or_foreign_data_are_stale(tmp_path: Path) -> None:
     path = tmp_path / "data.txt"
-    beside = tmp_path / "data.txt.json"
+    beside = tmp_path / "data.json"
     with pytest.raises(Stale, match="no complete data"):
         stations_data.load(path)
     stations_data.write(path, 100)
@@ -190,7 +190,7 @@ def test_changed_or_foreign_data_are_stale(tmp_path: Path) -> None:
         (good[:-10], "no complete data"),
         (good.replace('"format": 1', '"format": 0'), "format"),
         (good.replace('"rows"', '"lines"'), "format"),
-        (good.replace('"tenths"', '"tens"'), "format"),
+        (good.replace('"stations"', '"cities"'), "format"),
         ("[]", "format"),
     ):
         beside.write_text(text, encoding="utf-8")
@@ -214,7 +214,7 @@ def test_data_are_written_once_and_used_again(tmp_path: Path, monkeypatch: pytes
     for rows, seed, names in ((101, 1, None), (101, 2, None), (101, 2, 50)):
         data = stations_data.ensure(path, rows, seed=seed, names=names)
         assert (data.rows, data.seed, data.names) == (rows, seed, names)
-        assert data.tenths == slow_truth(path)
+        assert data.stations == slow_truth(path)
     assert len(written) == 4
 
 
@@ -231,6 +231,11 @@ def test_wrong_arguments_are_refused(tmp_path: Path, wrong: dict[str, int]) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_answer_cannot_take_the_place_of_the_data(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="another suffix"):
+        stations_data.write(tmp_path / "data.json", 1)
+
+
 def test_from_the_command_line(tmp_path: Path) -> None:
     path = tmp_path / "data.txt"
     command = [sys.executable, stations_data.__file__, str(path), "--rows"]
@@ -238,7 +243,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
         [*command, "1_000", "--seed", "3", "--names", "20"], capture_output=True, text=True, check=True
     )
     data = stations_data.load(path)
-    assert (data.rows, data.seed, data.names, len(data.tenths)) == (1000, 3, 20, 20)
+    assert (data.rows, data.seed, data.names, len(data.stations)) == (1000, 3, 20, 20)
     assert "1,000 rows, 20 names" in done.stdout
     refused = subprocess.run([*command, str(10**15)], capture_output=True, text=True)
     assert refused.returncode == 1

@@ -13,8 +13,9 @@ The same rows, seed and names give the same bytes, on any system and with any Nu
 PCG64, whose stream NumPy guarantees, and integers from there on. A temperature's distance from the mean is one of 65,536
 equally likely quantiles of the gaussian, so none is further than 43 degrees away.
 
-`FILE.json` is written last. It holds what the file was made from and, per name, the count, smallest, largest and sum in tenths of
-a degree: exact integers, added up while writing. Without it, or with one that does not fit, the data are stale.
+Beside FILE.txt, FILE.json is written last. It holds what the data were made from and, per name, the smallest temperature, the sum,
+the largest, all in tenths of a degree, and the count: exact integers, added up while writing. Without it, or with one that does
+not fit, the data are stale.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ LIMIT = 999
 QUANTILES = 1 << 16
 LONGEST_NAME = 100  # bytes
 
-Tenths = tuple[int, int, int, int]  # count, smallest, largest, sum
+Tenths = tuple[int, int, int, int]  # smallest, sum, largest (in tenths of a degree), count
 
 
 class Stale(ValueError):
@@ -57,16 +58,14 @@ class Data:
     rows: int
     seed: int
     names: int | None  # None: the 413 cities
-    size: int  # bytes
-    tenths: dict[
-        str, Tenths
-    ]  # per name that occurs, sorted: count, smallest, largest and sum in tenths of a degree
+    bytes: int
+    stations: dict[str, Tenths]  # those that occur, sorted by name
 
     def summary(self) -> dict[str, tuple[float, float, float, int]]:
         """Return {name: (min, mean, max, count)}, the mean neither rounded nor off by more than float64 is."""
         return {
             name: (low / 10, total / 10 / count, high / 10, count)
-            for name, (count, low, high, total) in self.tenths.items()
+            for name, (low, total, high, count) in self.stations.items()
         }
 
 
@@ -116,7 +115,7 @@ def _degrees(tenths: int) -> bytes:
 def write(
     path: str | os.PathLike, rows: int, *, seed: int = 1, names: int | None = None, chunk: int = CHUNK
 ) -> Data:
-    """Write `rows` measurements to `path` and the answer to `path`.json; return what was written.
+    """Write `rows` measurements to `path` and the answer to the same name with the suffix .json; return what was written.
 
     `names`: None for the 413 cities, or how many made-up names. `chunk`: rows in memory at a time; the bytes do not depend on it.
     Both files appear under their names when they are complete. Raises OSError where the disk has no room for them.
@@ -124,14 +123,16 @@ def write(
     if rows < 0 or seed < 0 or chunk < 1 or (names is not None and not 1 <= names <= 100_000):
         raise ValueError("rows and seed must be 0 or more, chunk at least 1, names from 1 to 100,000")
     path = Path(path)
+    if path.suffix == ".json":
+        raise ValueError(f"{path.name} is where the answer would be written: choose another suffix")
     stations = cities() if names is None else made_up(names, seed)
     _check_room(path, rows, [name for name, _ in stations])
     _beside(path).unlink(missing_ok=True)  # from here on, whatever lies under `path` counts as stale
     with _renamed_when_complete(path) as file:
         tally = _write_rows(file, rows, stations, seed, chunk)
         size = file.tell()
-    tenths = {name: numbers for (name, _), numbers in zip(stations, tally, strict=True) if numbers[0]}
-    data = Data(path, rows, seed, names, size, dict(sorted(tenths.items())))
+    found = {name: tenths for (name, _), tenths in zip(stations, tally, strict=True) if tenths[-1]}
+    data = Data(path, rows, seed, names, size, dict(sorted(found.items())))
     with _renamed_when_complete(_beside(path)) as file:
         file.write(
             json.dumps({"format": FORMAT, **asdict(data), "path": path.name}, ensure_ascii=False).encode()
@@ -142,7 +143,7 @@ def write(
 def _write_rows(
     file: BinaryIO, rows: int, stations: list[tuple[str, int]], seed: int, chunk: int
 ) -> list[Tenths]:
-    """Write the lines. Return count, smallest, largest and sum in tenths of a degree for each station."""
+    """Write the lines. Return smallest, sum, largest and count for each station."""
     number = len(stations)
     means = np.array([mean for _, mean in stations])
     gaussian = NormalDist(0, SIGMA)
@@ -165,12 +166,11 @@ def _write_rows(
         file.write(lines.tobytes().translate(None, b"\0"))  # drops the padding: no name holds a zero byte
 
         count += np.bincount(station, minlength=number)
-        total += np.bincount(station, tenths, number).astype(
-            np.int64
-        )  # exact: float64 holds integers up to 2**53
+        # Exact, though the weights are float64: they hold integers up to 2**53.
+        total += np.bincount(station, tenths, number).astype(np.int64)
         np.minimum.at(low, station, tenths)
         np.maximum.at(high, station, tenths)
-    return list(zip(count.tolist(), low.tolist(), high.tolist(), total.tolist(), strict=True))
+    return list(zip(low.tolist(), total.tolist(), high.tolist(), count.tolist(), strict=True))
 
 
 @contextmanager
@@ -201,7 +201,7 @@ def _check_room(path: Path, rows: int, names: list[str]) -> None:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(path.name + ".json")
+    return path.with_suffix(".json")
 
 
 def load(path: str | os.PathLike) -> Data:
@@ -215,12 +215,12 @@ def load(path: str | os.PathLike) -> Data:
     if not isinstance(noted, dict) or noted.pop("format", None) != FORMAT:
         raise Stale(f"{_beside(path)} is not of format {FORMAT}")
     try:
-        noted["tenths"] = {name: tuple(numbers) for name, numbers in noted["tenths"].items()}
+        noted["stations"] = {name: tuple(tenths) for name, tenths in noted["stations"].items()}
         data = Data(**{**noted, "path": path})
     except (KeyError, TypeError, AttributeError) as error:
         raise Stale(f"{_beside(path)} is not of format {FORMAT}: {error}") from None
-    if size != data.size:
-        raise Stale(f"{path} has {size:,} bytes, not the {data.size:,} that were written")
+    if size != data.bytes:
+        raise Stale(f"{path} has {size:,} bytes, not the {data.bytes:,} that were written")
     return data
 
 
@@ -254,7 +254,7 @@ def main() -> int:
     except (OSError, ValueError) as error:
         print(f"stations_data: {error}", file=sys.stderr)
         return 1
-    print(f"{data.path}: {data.rows:,} rows, {len(data.tenths):,} names, {data.size:,} bytes")
+    print(f"{data.path}: {data.rows:,} rows, {len(data.stations):,} names, {data.bytes:,} bytes")
     return 0
 
 
