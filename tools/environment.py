@@ -29,6 +29,7 @@ import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -84,14 +85,14 @@ class Environment:
         self.state_file = folder / "fast-snek.json"
 
     @property
-    def state(self) -> dict[str, str | bool]:
+    def state(self) -> dict[str, Any]:
         """What has been completed; empty when nothing is known."""
         try:
             return json.loads(self.state_file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
 
-    def record(self, **changes: str | bool | None) -> None:
+    def record(self, **changes: Any) -> None:
         """Change the state file in one step; None removes an entry."""
         state = {key: value for key, value in {**self.state, **changes}.items() if value is not None}
         fresh = self.state_file.with_suffix(".new")
@@ -260,13 +261,15 @@ def find_compiler() -> str | None:
 # --- the steps ----------------------------------------------------------------------------------------------------------
 
 
-def create(target: Environment, lock: int) -> None:
-    """Make the empty environment, with pip or uv to fill it."""
-    base = getattr(sys, "_base_executable", None) or sys.executable
+def create(
+    target: Environment, lock: int, base: Path | None = None, version: str = sys.version.split(" ")[0]
+) -> None:
+    """Make the empty environment, with pip or uv to fill it; of the interpreter that runs this, or of `base`."""
+    base = base or Path(getattr(sys, "_base_executable", None) or sys.executable)
     target.folder.mkdir()
     target.record(made=True)  # and nothing else: an interruption from here on means starting again
     uv = find_uv(BUILD / "uv")
-    say(f"Making the environment {target.folder.name} with Python {sys.version.split(' ')[0]}")
+    say(f"Making the environment {target.folder.name} with Python {version}")
     if uv is None:
         output = run(base, "-m", "venv", target.folder, doing="Making the environment", lock=lock)
         if output is None:
@@ -287,9 +290,9 @@ def create(target: Environment, lock: int) -> None:
         )
         uv = find_uv(BUILD / "uv")
         if uv is None and "ensurepip" in output:
-            version = "{}.{}".format(*sys.version_info)
+            short = ".".join(version.split(".")[:2])
             raise Problem(
-                f"this Python cannot make environments. Install its venv module (Debian, Ubuntu: sudo apt install python{version}-venv), or uv, and run again."
+                f"this Python cannot make environments. Install its venv module (Debian, Ubuntu: sudo apt install python{short}-venv), or uv, and run again."
             )
         if uv is None:
             raise explain("the environment cannot be made", output)
@@ -490,7 +493,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clean", action="store_true", help="remove what build.sh made")
     parser.add_argument(
-        "--peers", action="store_true", help="add the systems that notebooks 15 to 20 compare with"
+        "--peers", action="store_true", help="add the systems that notebooks 15 to 19 compare with"
     )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -505,6 +508,13 @@ def main() -> int:
                 if not target.ready():
                     LOG.write_bytes(b"")
                     set_up(target, lock)
+        if options.peers:
+            sys.modules["environment"] = sys.modules[__name__]  # -I leaves this folder out of sys.path
+            sys.path.insert(0, str(ROOT / "tools"))
+            import peers
+
+            with locked() as lock:
+                peers.set_up(target, lock)
     except Problem as problem:
         say(f"build.sh: {problem}")
         return 1
@@ -520,10 +530,6 @@ def main() -> int:
     except KeyboardInterrupt:
         say("\nInterrupted. Run it again to go on.")
         return 130
-    if options.peers:
-        say(
-            "The peers come with the notebooks that compare with them (15 to 20), which are not here yet: nothing to add."
-        )
     sys.stdout.buffer.write(os.fsencode(target.python) + b"\n")
     return 0
 

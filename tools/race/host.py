@@ -47,7 +47,7 @@ def prepare(command):
     first = folder / "first-build-{}.json".format(command["threads"])
     if not first.exists():  # later runs find the compiled files here; the table tells what the first one cost
         first.write_text(json.dumps(seconds))
-    python = "{} {}".format(platform.python_implementation(), platform.python_version())
+    python = f"{platform.python_implementation()} {platform.python_version()}"
     if platform.python_implementation() == "PyPy":
         python = "PyPy {}.{}.{} (Python {})".format(*sys.pypy_version_info[:3], platform.python_version())
     built = json.loads(first.read_text())
@@ -84,7 +84,7 @@ def write(result, path):
         view = memoryview(result)
         shape = list(view.shape)
     if view.format not in ("i", "l") or view.itemsize != 4 or not view.c_contiguous:
-        raise TypeError("the counts are not int32 in C order, but {!r}".format(view.format))
+        raise TypeError(f"the counts are not int32 in C order, but {view.format!r}")
     pathlib.Path(path).write_bytes(view.cast("B"))
     return {"shape": shape}
 
@@ -92,7 +92,7 @@ def write(result, path):
 def failure(error):
     """What to say about an exception: `missing` marks those that mean "not here", see contract.py."""
     missing = type(error).__name__ in ("Unavailable", "RuntimeError") or isinstance(error, ImportError)
-    message = "{}: {}".format(type(error).__name__, error) if not missing else str(error)
+    message = f"{type(error).__name__}: {error}" if not missing else str(error)
     traceback.print_exception(type(error), error, error.__traceback__)
     return {"error": message, "missing": missing}
 
