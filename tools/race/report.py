@@ -91,7 +91,14 @@ class Table(Shown):
                     yield self._quoted(quote, width)
 
     def _quoted(self, quote: Quote, width: int) -> list[str]:
-        return [f"“{quote.who}”", "", "quoted", "", si(quote.rate, "").strip(), *[""] * (width - 5)]
+        return [
+            f"“{quote.who}”",
+            "",
+            "quoted",
+            "",
+            si(self.outcome.task.work / quote.seconds, "").strip(),
+            *[""] * (width - 5),
+        ]
 
     def notes(self) -> list[str]:
         """What the table can't say: how it was measured, with what, and who is not in it."""

@@ -1,6 +1,6 @@
 """Pure Python, as a good Python programmer writes it: nothing but the standard library, one thread.
 
-Tried: arithmetic on complex numbers, on real ones.
+Tried on 3.14: complex numbers and abs() (1.2 times as long), complex numbers and their squares (2 times), while instead of for.
 """
 
 NAME = "pure Python"
@@ -17,13 +17,16 @@ def version():
     return platform.python_version()
 
 
-def steps(c, max_iter):
+def steps(cx, cy, max_iter):
     """How many steps z -> z*z + c can be taken while |z| <= 2?"""
-    z = c
+    x, y = cx, cy  # after the first step, which everybody can take
     for count in range(1, max_iter):
-        if abs(z) > 2:
+        xx = x * x
+        yy = y * y
+        if xx + yy > 4.0:
             return count
-        z = z * z + c
+        y = 2.0 * x * y + cy
+        x = xx - yy + cx
     return max_iter
 
 
@@ -31,6 +34,6 @@ def prepare(task, threads, folder):
     def run():
         xs = [task.xmin + (task.xmax - task.xmin) * i / task.width for i in range(task.width)]
         ys = [task.ymin + (task.ymax - task.ymin) * j / task.height for j in range(task.height)]
-        return [[steps(complex(x, y), task.max_iter) for x in xs] for y in ys]
+        return [[steps(x, y, task.max_iter) for x in xs] for y in ys]
 
     return run
