@@ -43,7 +43,7 @@ setup(
     ext_modules=[
         Extension(
             "snek._snek",
-            sources=[*files("kernels/*.c"), "extensions/snekmodule.c"],
+            sources=files("kernels/*.c", "extensions/*.c"),
             depends=files("kernels/*.h", "extensions/*.h"),
             extra_compile_args=[
                 *("-std=c11", "-O3", "-Wall", "-Wextra", "-Wshadow", "-Wconversion"),

@@ -29,7 +29,7 @@
 
 /* Sorts the arguments of a function into bound[0 .. count - 1], NULL where none was passed. names[0] is required,
    and may be passed by position or by name; the others are keyword-only. */
-static int
+static inline int
 parser_bind(const char *function, const char *const *names, Py_ssize_t count, PyObject *const *args, Py_ssize_t nargs,
             PyObject *kwnames, PyObject **bound)
 {
@@ -68,7 +68,7 @@ parser_bind(const char *function, const char *const *names, Py_ssize_t count, Py
 }
 
 /* An integer from least to most; NULL leaves *value as it is. bool and anything with __index__ will do. */
-static int
+static inline int
 parser_integer(const char *name, PyObject *object, long long least, long long most, long long *value)
 {
     int overflow;
@@ -103,7 +103,7 @@ parser_integer(const char *name, PyObject *object, long long least, long long mo
 }
 
 /* A finite real number; NULL leaves *value as it is. Anything with __float__ or __index__ will do. */
-static int
+static inline int
 parser_real(const char *name, PyObject *object, double *value)
 {
     double number;

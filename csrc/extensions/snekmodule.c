@@ -7,6 +7,7 @@
        def mandelbrot(out, *, xmin=-2.0, xmax=0.47, ymin=-1.12, ymax=1.12, max_iter=1000, threads=1, kernel="auto"):
            kernels.mandelbrot_draw(memoryview(out), ...)
            return out
+       def stations(source, *, threads=0): ...              # in stations.c
        def kernels(): return tuple(kernel.name for kernel in mandelbrot_kernels if kernel.supported())
 
    The shape of every function that computes: convert the arguments (Python code may run), acquire buffers, detach,
@@ -23,26 +24,13 @@
 
 #include <limits.h>
 
-#include "../kernels/cpus.h"
 #include "../kernels/fib.h"
 #include "../kernels/mandelbrot.h"
-#include "../kernels/pool.h"
 #include "buffers.h"
 #include "detached.h"
 #include "parser.h"
-
-/* ---- state ---- */
-
-typedef struct {
-    PyObject *kernels; /* tuple of str: the names of the kernels that this CPU runs, slowest first */
-    int cpu_count;     /* from -X cpu_count or PYTHON_CPU_COUNT; -1: not given */
-} snek_state;
-
-static snek_state *
-snek_get_state(PyObject *module)
-{
-    return PyModule_GetState(module);
-}
+#include "snekmodule.h"
+#include "stations.h"
 
 /* ---- nop ---- */
 
@@ -137,23 +125,6 @@ convert_picture(PyObject *const *bound, mandelbrot_picture *picture)
     return 0;
 }
 
-/* The number of threads asked for, 0 being as many as there are CPUs for this process. */
-static int
-convert_threads(const snek_state *state, PyObject *object, size_t *threads)
-{
-    long long number = 1;
-
-    if (parser_integer("threads", object, 0, POOL_MAX_THREADS, &number) < 0) {
-        return -1;
-    }
-    if (number == 0) {
-        number = state->cpu_count > 0 ? state->cpu_count : cpus_usable();
-        number = number > POOL_MAX_THREADS ? POOL_MAX_THREADS : number;
-    }
-    *threads = (size_t)number;
-    return 0;
-}
-
 /* The kernel of that name, "auto" being the fastest. */
 static int
 convert_kernel(const snek_state *state, PyObject *object, const mandelbrot_kernel **kernel)
@@ -187,12 +158,12 @@ snek_mandelbrot(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObj
     PyObject *result = NULL;
     mandelbrot_picture picture;
     const mandelbrot_kernel *kernel;
-    size_t threads;
+    size_t threads = 1;
     Py_buffer view;
     detached here;
 
     if (parser_bind("mandelbrot", mandelbrot_names, MANDELBROT_ARGUMENTS, args, nargs, kwnames, bound) < 0 ||
-        convert_picture(bound, &picture) < 0 || convert_threads(state, bound[THREADS], &threads) < 0 ||
+        convert_picture(bound, &picture) < 0 || snek_convert_threads(state, bound[THREADS], &threads) < 0 ||
         convert_kernel(state, bound[KERNEL], &kernel) < 0 ||
         buffer_acquire_int32_picture("out", bound[OUT], &view) < 0) {
         return NULL;
@@ -248,6 +219,7 @@ static PyMethodDef snek_methods[] = {
     {"nop", snek_nop, METH_O, nop_doc},
     {"fib", snek_fib, METH_O, fib_doc},
     {"mandelbrot", METHOD(snek_mandelbrot), METH_FASTCALL | METH_KEYWORDS, mandelbrot_doc},
+    {"stations", METHOD(snek_stations), METH_FASTCALL | METH_KEYWORDS, snek_stations_doc},
     {"kernels", snek_kernels, METH_NOARGS, kernels_doc},
     {NULL, NULL, 0, NULL},
 };

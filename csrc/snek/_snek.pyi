@@ -1,3 +1,4 @@
+from os import PathLike
 from typing import SupportsFloat, SupportsIndex, TypeVar
 
 from typing_extensions import Buffer
@@ -19,4 +20,7 @@ def mandelbrot(
     threads: SupportsIndex = 1,
     kernel: str = "auto",
 ) -> _B: ...
+def stations(
+    source: str | PathLike[str] | PathLike[bytes] | Buffer, *, threads: SupportsIndex = 0
+) -> dict[str, tuple[float, float, float, int]]: ...
 def kernels() -> tuple[str, ...]: ...

@@ -1,0 +1,52 @@
+/* snekmodule.h: what the files of the module snek._snek share: its state, and the argument `threads`.
+
+   In Python:
+
+       def convert_threads(threads):
+           number = operator.index(threads)
+           if not 0 <= number <= 1024: raise ValueError
+           return number or os.process_cpu_count()
+
+   Errors: 0, or -1 with an exception set. TypeError for a wrong type, ValueError for a wrong value.
+   Threads: the caller must have an attached thread state. The state does not change after the import.
+   Ownership: the state belongs to the module, one for each interpreter. */
+
+#ifndef SNEK_SNEKMODULE_H
+#define SNEK_SNEKMODULE_H
+
+#include <Python.h>
+
+#include "../kernels/cpus.h"
+#include "../kernels/pool.h"
+#include "parser.h"
+
+typedef struct {
+    PyObject *kernels; /* tuple of str: the names of the kernels that this CPU runs, slowest first */
+    int cpu_count;     /* from -X cpu_count or PYTHON_CPU_COUNT; -1: not given */
+} snek_state;
+
+static inline snek_state *
+snek_get_state(PyObject *module)
+{
+    return PyModule_GetState(module);
+}
+
+/* The number of threads asked for, 0 being as many as there are CPUs for this process; NULL leaves *threads as it is,
+   which may be 0 too. */
+static inline int
+snek_convert_threads(const snek_state *state, PyObject *object, size_t *threads)
+{
+    long long number = (long long)*threads;
+
+    if (parser_integer("threads", object, 0, POOL_MAX_THREADS, &number) < 0) {
+        return -1;
+    }
+    if (number == 0) {
+        number = state->cpu_count > 0 ? state->cpu_count : cpus_usable();
+        number = number > POOL_MAX_THREADS ? POOL_MAX_THREADS : number;
+    }
+    *threads = (size_t)number;
+    return 0;
+}
+
+#endif

@@ -1,0 +1,268 @@
+/* stations.c: snek.stations, the Python face of kernels/stations.c.
+
+   In Python:
+
+       def stations(source, *, threads=0):
+           if is_path(source):
+               with open(source, "rb", buffering=0) as file:
+                   found = kernels.stations_run(file, threads)
+           else:
+               found = kernels.stations_run(memoryview(source), threads)
+           return {name: (low / 10, rounded(total, count) / 10, high / 10, count) for name, low, total, high, count in found}
+
+       def rounded(total, count): return (2 * total + count) // (2 * count)      # half a tenth goes up
+
+   Threads: may be called from any number of threads and interpreters at once.
+   Ownership: a call owns the file that it opens, the buffer that it acquires and the result of the kernel, and releases
+   all three before it returns. The dict is the caller's. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../kernels/stations.h"
+#include "detached.h"
+#include "parser.h"
+#include "snekmodule.h"
+#include "stations.h"
+
+const char snek_stations_doc[] =
+    "stations($module, source, *, threads=0)\n--\n\n"
+    "Aggregate lines like 'Hamburg;-12.3': return {name: (min, mean, max, count)}, sorted by name.\n\n"
+    "source: what holds the lines. A str or an os.PathLike is the path of a regular file; a bytes-like object (bytes,\n"
+    "    bytearray, a contiguous memoryview, mmap.mmap...) holds the lines itself.\n"
+    "threads: 1 to 1024, the calling thread among them; 0: one for each CPU this process may use (its\n"
+    "    affinity, its cgroup's quota; -X cpu_count and PYTHON_CPU_COUNT override both from 3.14 on).\n\n"
+    "A line is a name, ';', a temperature and '\\n' or '\\r\\n'; the last one may end without '\\n'. A name is 1 to 100\n"
+    "bytes of UTF-8, any characters but ';' and '\\n'. A temperature is of the form -?[0-9]?[0-9][.][0-9]: from -99.9\n"
+    "to 99.9, with one decimal; '-0.0' is 0.0, '05.3' is 5.3. Without any line the result is {}.\n\n"
+    "min and max are the doubles nearest to the decimals. mean is the exact mean, rounded to one decimal, halves towards\n"
+    "positive infinity as in the one-billion-row challenge: of 0.1 and 0.2 it is 0.2, of -0.1 and -0.2 it is -0.1. It is\n"
+    "never -0.0.\n\n"
+    "Raises ValueError for a malformed line; the message says at which byte it begins, counted from 0. It is the first\n"
+    "one, whatever threads is. OSError if the file cannot be opened or read, is a directory or no regular file (a pipe, a\n"
+    "device), or becomes shorter meanwhile; what is appended meanwhile is not read. TypeError for an argument of a wrong\n"
+    "type, ValueError for a wrong number of threads, BufferError for a buffer that is not contiguous.\n\n"
+    "Memory: a few hundred kilobytes a thread, and some 100 bytes more for each name; a file larger than memory will do.\n\n"
+    "Threads: the thread state is detached (the GIL released) while it computes, and a buffer can't be resized\n"
+    "meanwhile. It may be written to: then each line counts as it was at some time during the call. Ctrl-C stops it\n"
+    "within 100 ms when it runs in the main thread. A file given by its path may be truncated by anybody; a\n"
+    "mmap.mmap over a file must not be: the system ends a process that reads a page which is no longer there.";
+
+enum { SOURCE, THREADS, STATIONS_ARGUMENTS };
+
+static const char *const stations_names[STATIONS_ARGUMENTS] = {"source", "threads"};
+
+/* Something to read from, and what has to be given back. */
+typedef struct {
+    stations_source lines;
+    PyObject *path; /* the caller's object, borrowed; NULL: a buffer */
+    Py_buffer view;
+} opened;
+
+static void
+opened_release(opened *self)
+{
+    if (self->path != NULL) {
+        close(self->lines.file);
+    } else {
+        PyBuffer_Release(&self->view);
+    }
+}
+
+/* Opens a regular file. Returns 0, or an errno. Needs no thread state: it may take its time. */
+static int
+open_regular(const char *path, stations_source *lines)
+{
+    struct stat about;
+    int error = 0;
+
+    /* O_NONBLOCK: a pipe without a writer must not keep us; for a regular file it means nothing. */
+    lines->file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (lines->file < 0) {
+        return errno;
+    }
+    if (fstat(lines->file, &about) < 0) {
+        error = errno;
+    } else if (S_ISDIR(about.st_mode)) {
+        error = EISDIR;
+    } else if (!S_ISREG(about.st_mode)) {
+        error = ESPIPE;
+    } else if ((uint64_t)about.st_size > STATIONS_SIZE_MAX) {
+        error = EFBIG;
+    }
+    if (error != 0) {
+        close(lines->file);
+        return error;
+    }
+    lines->size = (uint64_t)about.st_size;
+    return 0;
+}
+
+static int
+opened_from_path(opened *self, PyObject *path)
+{
+    PyObject *encoded;
+    int error;
+
+    if (!PyUnicode_FSConverter(path, &encoded)) {
+        return -1;
+    }
+    if (PySys_Audit("open", "Osi", path, "r", O_RDONLY | O_CLOEXEC | O_NONBLOCK) < 0) {
+        Py_DECREF(encoded);
+        return -1;
+    }
+    do {
+        PyThreadState *thread = PyEval_SaveThread();
+        error = open_regular(PyBytes_AS_STRING(encoded), &self->lines);
+        PyEval_RestoreThread(thread);
+    } while (error == EINTR && PyErr_CheckSignals() == 0);
+    Py_DECREF(encoded);
+    if (error == EINTR) { /* the signal handler's exception is set */
+        return -1;
+    }
+    if (error != 0) {
+        errno = error;
+        PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
+        return -1;
+    }
+    self->path = path;
+    return 0;
+}
+
+static int
+opened_from_buffer(opened *self, PyObject *object)
+{
+    if (PyObject_GetBuffer(object, &self->view, PyBUF_SIMPLE) < 0) {
+        return -1;
+    }
+    self->lines = (stations_source){.file = -1, .data = self->view.buf, .size = (uint64_t)self->view.len};
+    self->path = NULL;
+    return 0;
+}
+
+static int
+opened_from(opened *self, PyObject *source)
+{
+    if (PyUnicode_Check(source)) {
+        return opened_from_path(self, source);
+    }
+    if (PyObject_CheckBuffer(source)) {
+        return opened_from_buffer(self, source);
+    }
+    if (PyObject_HasAttrString((PyObject *)Py_TYPE(source), "__fspath__")) {
+        return opened_from_path(self, source);
+    }
+    PyErr_Format(PyExc_TypeError, "source must be a path (str or os.PathLike) or a bytes-like object, not %.200s",
+                 Py_TYPE(source)->tp_name);
+    return -1;
+}
+
+/* The mean in tenths, rounded: the greatest integer not above it + 1/2. */
+static int
+station_mean(const station *self)
+{
+    int64_t mean = self->sum / self->count, rest = self->sum % self->count;
+
+    if (rest < 0) { /* C rounds towards zero */
+        mean--;
+        rest += self->count;
+    }
+    return (int)mean + (rest >= self->count - rest);
+}
+
+/* The nearest double: one division of two exact numbers. */
+static double
+degrees(int tenths)
+{
+    return tenths / 10.0;
+}
+
+/* How many names go into the dict before signals are looked at. */
+#define NAMES_PER_POLL 1024
+
+static PyObject *
+build_dict(const stations_result *found)
+{
+    PyObject *result = PyDict_New();
+
+    for (size_t k = 0; result != NULL && k < found->count; k++) {
+        const station *row = &found->stations[k];
+        PyObject *name = PyUnicode_DecodeUTF8(row->name, (Py_ssize_t)row->length, NULL);
+        PyObject *value = Py_BuildValue("(dddL)", degrees(row->min), degrees(station_mean(row)), degrees(row->max),
+                                        (long long)row->count);
+
+        if (name == NULL || value == NULL || PyDict_SetItem(result, name, value) < 0 ||
+            ((k + 1) % NAMES_PER_POLL == 0 && PyErr_CheckSignals() < 0)) {
+            Py_CLEAR(result);
+        }
+        Py_XDECREF(name);
+        Py_XDECREF(value);
+    }
+    return result;
+}
+
+PyObject *
+snek_stations(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *bound[STATIONS_ARGUMENTS];
+    PyObject *result = NULL;
+    stations_result found;
+    size_t threads = 0;
+    opened source;
+    detached here;
+
+    if (parser_bind("stations", stations_names, STATIONS_ARGUMENTS, args, nargs, kwnames, bound) < 0 ||
+        snek_convert_threads(snek_get_state(module), bound[THREADS], &threads) < 0 ||
+        opened_from(&source, bound[SOURCE]) < 0) {
+        return NULL;
+    }
+
+    detached_begin(&here);
+    stations_status status =
+        stations_run(&source.lines, STATIONS_SEGMENT, threads, detached_interrupted, &here, &found);
+    detached_end(&here);
+
+    switch (status) {
+    case STATIONS_DONE:
+        result = build_dict(&found);
+        stations_release(&found);
+        break;
+    case STATIONS_STOPPED: /* the signal handler's exception is set */
+        break;
+    case STATIONS_FORKED:
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_RuntimeError,
+                            "forked by a signal handler in the middle of stations(): the threads that had a part of "
+                            "the lines are not in this child");
+        }
+        break;
+    case STATIONS_NO_MEMORY:
+        PyErr_NoMemory();
+        break;
+    case STATIONS_MALFORMED:
+        PyErr_Format(PyExc_ValueError, "malformed line at byte %llu: %s", (unsigned long long)found.offset,
+                     found.reason);
+        break;
+    case STATIONS_UNREADABLE:
+        errno = found.error;
+        PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, source.path);
+        break;
+    case STATIONS_SHRUNK: {
+        PyObject *error = PyObject_CallFunction(PyExc_OSError, "isO", EIO,
+                                                "The file became shorter while it was read", source.path);
+
+        if (error != NULL) {
+            PyErr_SetObject(PyExc_OSError, error);
+            Py_DECREF(error);
+        }
+        break;
+    }
+    }
+    opened_release(&source);
+    return result;
+}
