@@ -12,12 +12,37 @@
 
 #include "mandelbrot.h"
 
+#include "simd.h"
+
 /* A tile is small enough for the threads to finish together (rows through the set take a thousand times as long as
    rows beside it), and large enough that fetching the next one costs nothing. */
 enum { TILE_MAX = 512, TILE_MIN = 64, TILES_PER_THREAD = 32 };
 
+/* The kernel that does less work, with the widest registers that this CPU has. */
+static void
+shortcut(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *check)
+{
+    mandelbrot_compute compute = mandelbrot_portable_shortcut;
+
+#if defined(__x86_64__)
+    compute = simd_has_avx2() ? mandelbrot_avx2_shortcut : compute;
+    compute = simd_has_avx512() ? mandelbrot_avx512_shortcut : compute;
+#elif defined(__aarch64__)
+    compute = mandelbrot_neon_shortcut;
+#endif
+    compute(picture, tiles, check);
+}
+
 const mandelbrot_kernel mandelbrot_kernels[] = {
     {"scalar", mandelbrot_scalar, NULL},
+    {"shortcut", shortcut, NULL}, /* fast, but not the last: "auto" takes every step */
+    {"portable", mandelbrot_portable, NULL},
+#if defined(__x86_64__)
+    {"avx2", mandelbrot_avx2, simd_has_avx2},
+    {"avx512", mandelbrot_avx512, simd_has_avx512},
+#elif defined(__aarch64__)
+    {"neon", mandelbrot_neon, NULL},
+#endif
     {NULL, NULL, NULL},
 };
 
@@ -30,9 +55,18 @@ mandelbrot_supported(const mandelbrot_kernel *kernel)
 /* How the picture is cut: `across` tiles side by side, numbered row after row. */
 typedef struct {
     mandelbrot_picture picture;
-    mandelbrot_tile tile;
+    mandelbrot_compute compute;
     ptrdiff_t tile_rows, tile_columns, across;
 } cut;
+
+/* What one thread takes tiles from: the job's chunks, the first of which it was called with. */
+typedef struct {
+    mandelbrot_tiles tiles; /* first: cut_next gets its address */
+    const cut *cut;
+    checkpoint *check;
+    size_t chunk;
+    bool taken; /* is `chunk` waiting to be handed out? */
+} cut_tiles;
 
 static ptrdiff_t
 smaller(ptrdiff_t a, ptrdiff_t b)
@@ -47,26 +81,39 @@ parts(ptrdiff_t whole, ptrdiff_t part)
     return (whole - 1) / part + 1;
 }
 
-/* One chunk of the pool's job: tile number `chunk`. */
+static bool
+cut_next(mandelbrot_tiles *tiles, mandelbrot_tile *tile)
+{
+    cut_tiles *self = (cut_tiles *)tiles;
+    const cut *grid = self->cut;
+
+    if (!self->taken && !pool_take(self->check, &self->chunk)) {
+        return false;
+    }
+    self->taken = false;
+    tile->row = (ptrdiff_t)self->chunk / grid->across * grid->tile_rows;
+    tile->column = (ptrdiff_t)self->chunk % grid->across * grid->tile_columns;
+    tile->row_end = tile->row + smaller(grid->tile_rows, grid->picture.height - tile->row);
+    tile->column_end = tile->column + smaller(grid->tile_columns, grid->picture.width - tile->column);
+    return true;
+}
+
+/* The pool's task: this tile, and all that the thread can get after it. */
 static void
-draw_tile(void *context, size_t chunk, size_t worker, checkpoint *check)
+draw_tiles(void *context, size_t chunk, size_t worker, checkpoint *check)
 {
     const cut *self = context;
-    const mandelbrot_picture *picture = &self->picture;
-    ptrdiff_t row = (ptrdiff_t)chunk / self->across * self->tile_rows;
-    ptrdiff_t column = (ptrdiff_t)chunk % self->across * self->tile_columns;
-    ptrdiff_t rows = smaller(self->tile_rows, picture->height - row);
-    ptrdiff_t columns = smaller(self->tile_columns, picture->width - column);
+    cut_tiles mine = {{cut_next}, self, check, chunk, true};
 
     (void)worker;
-    (void)self->tile(picture, row, row + rows, column, column + columns, check);
+    self->compute(&self->picture, &mine.tiles, check);
 }
 
 pool_status
 mandelbrot_draw(const mandelbrot_picture *picture, const mandelbrot_kernel *kernel, size_t threads,
                 pool_interrupted interrupted, void *context)
 {
-    cut self = {.picture = *picture, .tile = kernel->tile};
+    cut self = {.picture = *picture, .compute = kernel->compute};
 
     if (picture->height == 0 || picture->width == 0) {
         return POOL_DONE;
@@ -78,5 +125,5 @@ mandelbrot_draw(const mandelbrot_picture *picture, const mandelbrot_kernel *kern
     self.tile_rows = smaller(picture->height, tile / self.tile_columns);
     self.across = parts(picture->width, self.tile_columns);
     size_t chunks = (size_t)(self.across * parts(picture->height, self.tile_rows));
-    return pool_run(draw_tile, &self, sizeof(self), chunks, threads, interrupted, context);
+    return pool_run(draw_tiles, &self, sizeof(self), chunks, threads, interrupted, context);
 }

@@ -1,6 +1,6 @@
 /* mandelbrot.h: what every Mandelbrot kernel implements, and the table it is entered in.
 
-   To add a kernel: write mandelbrot_<name>.c with one function of type mandelbrot_tile, declare it here,
+   To add a kernel: write mandelbrot_<name>.c with one function of type mandelbrot_compute, declare it here,
    and give it a row in the table in mandelbrot.c. */
 
 #ifndef SNEK_MANDELBROT_H
@@ -22,15 +22,25 @@ typedef struct {
     int32_t max_iter;              /* >= 0 */
 } mandelbrot_picture;
 
-/* Computes rows [row, row_end) of columns [column, column_end). Spends one step for each iteration of each
-   pixel, roughly; false: a checkpoint said stop, and part of the tile is as it was before. Different tiles may
-   be computed by different threads at the same time. */
-typedef bool (*mandelbrot_tile)(const mandelbrot_picture *picture, ptrdiff_t row, ptrdiff_t row_end, ptrdiff_t column,
-                                ptrdiff_t column_end, checkpoint *check);
+/* Rows [row, row_end) of columns [column, column_end): one thread's next piece of work. */
+typedef struct {
+    ptrdiff_t row, row_end, column, column_end; /* never empty */
+} mandelbrot_tile;
+
+/* Where a thread gets its tiles from. A kernel may take the next one before the last is finished, so that it never
+   runs out of pixels to work on side by side. */
+typedef struct mandelbrot_tiles {
+    bool (*next)(struct mandelbrot_tiles *self, mandelbrot_tile *tile); /* false: that was the last one */
+} mandelbrot_tiles;
+
+/* Computes tiles until there are none left, or a checkpoint says stop. Spends one step for each iteration of each
+   pixel, roughly. While it works, and after a stop, a pixel of a tile that it has taken may hold max_iter before its
+   count is known. Different threads compute different tiles at the same time. */
+typedef void (*mandelbrot_compute)(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *check);
 
 typedef struct {
     const char *name;
-    mandelbrot_tile tile;
+    mandelbrot_compute compute;
     bool (*supported)(void); /* can this CPU run it? NULL: every CPU can */
 } mandelbrot_kernel;
 
@@ -45,9 +55,19 @@ pool_status mandelbrot_draw(const mandelbrot_picture *picture, const mandelbrot_
                             pool_interrupted interrupted, void *context);
 
 /* mandelbrot_scalar.c */
-bool mandelbrot_scalar(const mandelbrot_picture *picture, ptrdiff_t row, ptrdiff_t row_end, ptrdiff_t column,
-                       ptrdiff_t column_end, checkpoint *check);
+void mandelbrot_scalar(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *check);
 void mandelbrot_fill(int32_t *counts, ptrdiff_t height, ptrdiff_t width, double xmin, double xmax, double ymin,
                      double ymax, int32_t max_iter);
+
+/* mandelbrot_vector.h, for different registers. Those called shortcut do less work: they leave out points that are
+   known to stay, and notice some of those that go round in circles. Each exists only for the CPUs it is written for. */
+void mandelbrot_portable(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *check);
+void mandelbrot_portable_shortcut(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *check);
+void mandelbrot_neon(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *check);
+void mandelbrot_neon_shortcut(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *check);
+void mandelbrot_avx2(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *check);
+void mandelbrot_avx2_shortcut(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *check);
+void mandelbrot_avx512(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *check);
+void mandelbrot_avx512_shortcut(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *check);
 
 #endif

@@ -52,28 +52,46 @@ escape_count(double cx, double cy, int32_t max_iter, checkpoint *check)
     return n;
 }
 
-bool
-mandelbrot_scalar(const mandelbrot_picture *picture, ptrdiff_t row, ptrdiff_t row_end, ptrdiff_t column,
-                  ptrdiff_t column_end, checkpoint *check)
+void
+mandelbrot_scalar(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *check)
 {
     double dx = picture->xmax - picture->xmin;
     double dy = picture->ymax - picture->ymin;
+    mandelbrot_tile tile;
 
-    for (ptrdiff_t j = row; j < row_end; j++) {
-        int32_t *counts = picture->counts + j * picture->width;
-        double cy = picture->ymin + dy * (double)j / (double)picture->height;
+    while (tiles->next(tiles, &tile)) {
+        for (ptrdiff_t j = tile.row; j < tile.row_end; j++) {
+            int32_t *counts = picture->counts + j * picture->width;
+            double cy = picture->ymin + dy * (double)j / (double)picture->height;
 
-        for (ptrdiff_t i = column; i < column_end; i++) {
-            double cx = picture->xmin + dx * (double)i / (double)picture->width;
-            int32_t n = escape_count(cx, cy, picture->max_iter, check);
+            for (ptrdiff_t i = tile.column; i < tile.column_end; i++) {
+                double cx = picture->xmin + dx * (double)i / (double)picture->width;
+                int32_t n = escape_count(cx, cy, picture->max_iter, check);
 
-            if (n < 0 || checkpoint_spend(check, 1)) {
-                return false;
+                if (n < 0 || checkpoint_spend(check, 1)) {
+                    return;
+                }
+                counts[i] = n;
             }
-            counts[i] = n;
         }
     }
-    return true;
+}
+
+/* The whole picture as one tile. */
+typedef struct {
+    mandelbrot_tiles tiles;
+    ptrdiff_t height, width;
+} whole;
+
+static bool
+whole_next(mandelbrot_tiles *tiles, mandelbrot_tile *tile)
+{
+    whole *self = (whole *)tiles;
+    bool left = self->height > 0 && self->width > 0;
+
+    *tile = (mandelbrot_tile){0, self->height, 0, self->width};
+    self->height = 0;
+    return left;
 }
 
 /* The whole picture on the calling thread, for callers that speak only C's own types: ctypes, cffi, Rust... */
@@ -82,7 +100,8 @@ mandelbrot_fill(int32_t *counts, ptrdiff_t height, ptrdiff_t width, double xmin,
                 int32_t max_iter)
 {
     mandelbrot_picture picture = {counts, height, width, xmin, xmax, ymin, ymax, max_iter};
+    whole all = {{whole_next}, height, width};
     checkpoint nobody = {CHECKPOINT_BUDGET, NULL};
 
-    (void)mandelbrot_scalar(&picture, 0, height, 0, width, &nobody);
+    mandelbrot_scalar(&picture, &all.tiles, &nobody);
 }

@@ -121,21 +121,31 @@ worker_expired(checkpoint *check)
     return atomic_load_explicit(&work->stopped, memory_order_relaxed);
 }
 
+/* Takes the next chunk for the worker whose checkpoint this is, the one that its task was given. Whoever takes a chunk
+   computes it before returning. False: there is none left, or the job is stopped. */
+bool
+pool_take(checkpoint *check, size_t *chunk)
+{
+    job *work = ((worker *)check)->job;
+
+    if (atomic_load_explicit(&work->stopped, memory_order_relaxed)) {
+        return false;
+    }
+    *chunk = atomic_fetch_add_explicit(&work->next_chunk, 1, memory_order_relaxed);
+    return *chunk < work->chunks;
+}
+
 /* Takes chunks until there are none left, or the job is stopped. */
 static void
 job_work(job *self, size_t index)
 {
     worker *me = &self->workers[index];
+    size_t chunk;
 
     me->check = (checkpoint){CHECKPOINT_BUDGET, worker_expired};
     me->job = self;
     me->index = index;
-    while (!atomic_load_explicit(&self->stopped, memory_order_relaxed)) {
-        size_t chunk = atomic_fetch_add_explicit(&self->next_chunk, 1, memory_order_relaxed);
-
-        if (chunk >= self->chunks) {
-            break;
-        }
+    while (pool_take(&me->check, &chunk)) {
         self->task(self->context, chunk, index, &me->check);
     }
 }

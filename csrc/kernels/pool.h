@@ -18,7 +18,8 @@ typedef enum {
 } pool_status;
 
 /* Computes chunk number `chunk`; runs on any thread, in any order. `worker` is below the number of threads asked
-   for and differs between threads that run at the same time. When the checkpoint says stop: clean up and return. */
+   for and differs between threads that run at the same time. When the checkpoint says stop: clean up and return.
+   A task that keeps something from chunk to chunk may take more of them itself: see pool_take. */
 typedef void (*pool_task)(void *context, size_t chunk, size_t worker, checkpoint *check);
 
 /* Asked on the thread that called pool_run, at every checkpoint and every few milliseconds of waiting, so it should
@@ -27,5 +28,6 @@ typedef bool (*pool_interrupted)(void *context);
 
 pool_status pool_run(pool_task task, const void *context, size_t context_size, size_t chunks, size_t threads,
                      pool_interrupted interrupted, void *interrupted_context);
+bool pool_take(checkpoint *check, size_t *chunk);
 
 #endif

@@ -1,0 +1,411 @@
+/* mandelbrot_vector.h: the kernel for CPUs with vector registers, compiled once for each kind of register.
+
+   In Python, with NumPy for the registers:
+
+       def compute(tiles):
+           z, c, left, busy = idle lanes                  # VECTORS registers of LANES points
+           while refill(idle lanes) or busy.any():
+               start = z
+               for _ in range(steps):                     # no test in here: four operations a step
+                   z = z * z + c
+               left -= steps
+               escaped = busy & ~(abs(z) <= 2)            # somewhere in this block: where, is found out later,
+               replayed.append(start[escaped], c[escaped])    # by taking it again, with a test at every step
+               busy &= ~escaped & (left > 0)
+
+   Where the time would go otherwise, and what is done about it:
+
+   * A step depends on the one before it. VECTORS registers of independent points fill the time in between.
+   * A test costs as much as a step. One for a whole block costs little, and misses nobody: beyond |z| = 2 there is no
+     way back, |z * z + c| > |z|, up to infinity and nan. It comes late, so the block is taken again, counting, with
+     other points that escaped: no lane is empty.
+   * Neighbours need different numbers of steps. Idle lanes get the next points that wait, whatever row or tile they
+     are from: all lanes work until the picture ends.
+   * Most points outside escape within a few steps. All points of a tile take FIRST steps with a test at each, and what
+     is left a short block of YOUNG; only then they wait for a lane, and most of these stay to the end.
+
+   The file that includes this one has included mandelbrot_lanes.h, and defines
+
+       VECTORS                          how many registers of points are worked on side by side
+       fused(a, b, c)                   a * b + c, rounded once where the CPU can
+       fused_negative(a, b, c)          c - a * b, likewise
+       at_most(a, b)                    the lanes where a <= b; not those with a nan
+       used_up(n)                       the lanes where n <= 0
+       plus_one(n, lanes)               n, and 1 more in these lanes
+       pack(v, lanes)                   these lanes side by side, from lane 0 on
+       unpack(v, lanes, next)           next[0], next[1]... in these lanes, and v in the others
+
+   Threads: no state; everything is on the caller's stack, some 40 kilobytes.
+   Ownership: writes to picture->counts, owns nothing. */
+
+#include "mandelbrot.h"
+
+enum {
+    FIRST = 8,                    /* steps of every point, each with a test */
+    YOUNG = 32,                   /* steps of the short block */
+    BLOCK = 48,                   /* steps of a block, at most: long enough for the rest to cost little */
+    ENOUGH = (LANES + 1) / 2,     /* idle lanes of a register that are worth a refill */
+    SIDE = 4,                     /* registers of points side by side outside the main loop */
+    BATCH = SIDE * LANES,         /* so many points */
+    SEGMENT = 256,                /* points of a row that are fetched together */
+    CAPACITY = SEGMENT + 2 * BATCH + LANES,
+};
+
+/* Compilers keep an array of registers in registers only if its loops are unrolled. */
+#if defined(__clang__)
+#define FOR_EACH(k, count) _Pragma("clang loop unroll(full)") for (int k = 0; k < (count); k++)
+#else
+#define FOR_EACH(k, count) _Pragma("GCC unroll 8") for (int k = 0; k < (count); k++)
+#endif
+
+/* z * z + c, in the four operations it takes: the real part is zr * zr - (zi * zi - cr), the other 2 * zr * zi + ci. */
+#define STEP(zr, zi, cr, ci)                                                                                           \
+    do {                                                                                                               \
+        vector rest = fused_negative(zi, zi, cr);                                                                      \
+        vector twice = zr + zr;                                                                                        \
+        zi = fused(twice, zi, ci);                                                                                     \
+        zr = fused(zr, zr, rest);                                                                                      \
+    } while (0)
+
+/* A register of points. */
+typedef struct {
+    vector zr, zi, cr, ci;
+    vector pixel;  /* the bits of an integer: the index of its count */
+    integers left; /* steps until max_iter */
+} group;
+
+/* A list of points, as arrays, so that registers load neighbours side by side. */
+typedef struct {
+    double zr[CAPACITY], zi[CAPACITY], cr[CAPACITY], ci[CAPACITY], pixel[CAPACITY], left[CAPACITY];
+    int count;
+} points;
+
+/* One thread's work. */
+typedef struct {
+    const mandelbrot_picture *picture;
+    mandelbrot_tiles *tiles;
+    checkpoint *check;
+    bool stopped;         /* a checkpoint said so */
+    bool shortcut;        /* leave out the points that are known to stay */
+    mandelbrot_tile tile; /* what is left of it: rows, and columns of the first of them */
+    ptrdiff_t column;     /* where its rows begin */
+    points waiting;       /* for a lane */
+    points young;         /* escaped in the short block */
+    points escaped;       /* escaped in a block of `steps` */
+    int steps;
+} stream;
+
+/* The lanes with |z| <= 2. */
+INLINE unsigned
+bounded(vector zr, vector zi)
+{
+    return at_most(fused(zr, zr, zi * zi), vector_of(4.0));
+}
+
+/* The first `count` lanes, all if there are fewer. */
+INLINE unsigned
+first_lanes(ptrdiff_t count)
+{
+    return count >= LANES ? ALL_LANES : count <= 0 ? 0 : (1U << count) - 1;
+}
+
+/* Appends some lanes of a group. A whole register is stored: what is too much, the next ones overwrite. */
+INLINE void
+points_add(points *self, const group *from, unsigned lanes)
+{
+    int at = self->count;
+
+    store(self->zr + at, pack(from->zr, lanes));
+    store(self->zi + at, pack(from->zi, lanes));
+    store(self->cr + at, pack(from->cr, lanes));
+    store(self->ci + at, pack(from->ci, lanes));
+    store(self->pixel + at, pack(from->pixel, lanes));
+    store(self->left + at, pack((vector)from->left, lanes));
+    self->count += __builtin_popcount(lanes);
+}
+
+INLINE group
+points_load(const points *self, int at)
+{
+    return (group){
+        load(self->zr + at), load(self->zi + at),    load(self->cr + at),
+        load(self->ci + at), load(self->pixel + at), (integers)load(self->left + at),
+    };
+}
+
+/* Takes the block of `steps` again, with a test at each, for the last BATCH points or as many as there are. */
+static TARGET __attribute__((noinline)) void
+replay(const stream *self, points *from, int steps)
+{
+    int count = from->count < BATCH ? from->count : BATCH;
+    int32_t max_iter = self->picture->max_iter;
+    int64_t taken[BATCH], left[BATCH], pixel[BATCH];
+    group g[SIDE];
+    integers n[SIDE];
+
+    from->count -= count;
+    FOR_EACH(k, SIDE) {
+        g[k] = points_load(from, from->count + k * LANES);
+        n[k] = integers_of(0);
+    }
+    for (int s = 0; s < steps; s++) {
+        FOR_EACH(k, SIDE) {
+            n[k] = plus_one(n[k], bounded(g[k].zr, g[k].zi));
+            STEP(g[k].zr, g[k].zi, g[k].cr, g[k].ci);
+        }
+    }
+    memcpy(taken, n, sizeof taken);
+    memcpy(left, from->left + from->count, sizeof left);
+    memcpy(pixel, from->pixel + from->count, sizeof pixel);
+    for (int i = 0; i < count; i++) {
+        self->picture->counts[pixel[i]] = taken[i] < left[i] ? (int32_t)(max_iter - left[i] + taken[i]) : max_iter;
+    }
+}
+
+/* The lanes in the main cardioid or in the disc left of it: these never escape. */
+INLINE unsigned
+known_to_stay(vector cr, vector ci)
+{
+    vector x = cr - 0.25;
+    vector q = x * x + ci * ci;
+    vector disc = (cr + 1.0) * (cr + 1.0) + ci * ci;
+
+    return at_most(q * (q + x), 0.25 * ci * ci) | at_most(disc, vector_of(0.0625));
+}
+
+/* The first steps of a register of points; those that stay are appended to the list. The others, and if `final` all,
+   get their counts; those that stay get max_iter. */
+INLINE void
+begin(stream *self, group *g, integers n, int first, ptrdiff_t pixels)
+{
+    int32_t max_iter = self->picture->max_iter;
+    unsigned present = first_lanes(pixels);
+    unsigned stay = present & ~used_up(n - (first - 1));
+    int64_t pixel, counts[LANES];
+
+    memcpy(counts, &n, sizeof counts);
+    memcpy(&pixel, &g->pixel, sizeof pixel);
+    for (int l = 0; l < LANES && l < pixels; l++) {
+        self->picture->counts[pixel + l] = counts[l] < first ? (int32_t)counts[l] : max_iter;
+    }
+    if (self->shortcut) {
+        stay &= ~known_to_stay(g->cr, g->ci);
+    }
+    if (first < max_iter) {
+        points_add(&self->waiting, g, stay);
+    }
+}
+
+/* Takes the first steps of the next points of a row. */
+static TARGET void
+begin_segment(stream *self, ptrdiff_t row, ptrdiff_t column, ptrdiff_t column_end)
+{
+    const mandelbrot_picture *picture = self->picture;
+    double dx = picture->xmax - picture->xmin;
+    double dy = picture->ymax - picture->ymin;
+    int first = picture->max_iter < FIRST ? picture->max_iter : FIRST;
+    vector ci = vector_of(picture->ymin + dy * (double)row / (double)picture->height);
+    integers pixel = integers_of(row * picture->width);
+
+    for (int l = 0; l < LANES; l++) {
+        pixel[l] += l;
+    }
+    for (; column < column_end; column += BATCH) {
+        group g[SIDE];
+        integers n[SIDE];
+
+        FOR_EACH(k, SIDE) {
+            vector columns = lane_numbers() + (double)(column + k * LANES);
+
+            g[k].cr = picture->xmin + dx * columns / (double)picture->width;
+            g[k].ci = ci;
+            g[k].zr = g[k].zi = vector_of(0.0);
+            g[k].pixel = (vector)(pixel + (int64_t)(column + k * LANES));
+            g[k].left = integers_of(picture->max_iter - first);
+            n[k] = integers_of(0);
+        }
+        for (int s = 0; s < first; s++) {
+            FOR_EACH(k, SIDE) {
+                n[k] = plus_one(n[k], bounded(g[k].zr, g[k].zi));
+                STEP(g[k].zr, g[k].zi, g[k].cr, ci);
+            }
+        }
+        FOR_EACH(k, SIDE) {
+            begin(self, &g[k], n[k], first, column_end - column - k * LANES);
+        }
+    }
+}
+
+/* Takes the short block of the points that wait from number `from` on; those that stay go on waiting. */
+static TARGET void
+grow(stream *self, int from)
+{
+    points *waiting = &self->waiting;
+    int end = waiting->count;
+
+    waiting->count = from;
+    for (int at = from; at < end; at += BATCH) {
+        group start[SIDE], g[SIDE];
+
+        FOR_EACH(k, SIDE) {
+            g[k] = start[k] = points_load(waiting, at + k * LANES);
+        }
+        for (int s = 0; s < YOUNG; s++) {
+            FOR_EACH(k, SIDE) {
+                STEP(g[k].zr, g[k].zi, g[k].cr, g[k].ci);
+            }
+        }
+        FOR_EACH(k, SIDE) {
+            unsigned present = first_lanes(end - at - k * LANES);
+            unsigned stay = bounded(g[k].zr, g[k].zi);
+
+            g[k].left -= YOUNG;
+            points_add(&self->young, &start[k], present & ~stay);
+            points_add(waiting, &g[k], present & stay & ~used_up(g[k].left));
+        }
+        if (self->young.count >= BATCH) {
+            replay(self, &self->young, YOUNG);
+        }
+    }
+}
+
+/* Gets some more points to wait, if they stay so long. False: there are no more, or the checkpoint says stop. */
+static TARGET __attribute__((noinline)) bool
+fetch(stream *self)
+{
+    mandelbrot_tile *tile = &self->tile;
+    int waiting = self->waiting.count;
+
+    if (tile->row == tile->row_end) {
+        if (!self->tiles->next(self->tiles, tile)) {
+            return false;
+        }
+        self->column = tile->column;
+    }
+    ptrdiff_t pixels = tile->column_end - tile->column;
+
+    pixels = pixels < SEGMENT ? pixels : SEGMENT;
+    begin_segment(self, tile->row, tile->column, tile->column + pixels);
+    grow(self, waiting);
+    tile->column += pixels;
+    if (tile->column == tile->column_end) {
+        tile->column = self->column;
+        tile->row++;
+    }
+    self->stopped = checkpoint_spend(self->check, pixels * (FIRST + YOUNG));
+    return !self->stopped;
+}
+
+/* Gives points to idle lanes; returns those that got one. */
+static TARGET __attribute__((noinline)) unsigned
+refill(stream *self, group *g, unsigned idle)
+{
+    points *waiting = &self->waiting;
+    int wanted = __builtin_popcount(idle);
+
+    while (waiting->count < wanted && fetch(self)) {
+    }
+    for (; wanted > waiting->count; wanted--) {
+        idle &= idle - 1; /* the lowest of them stays idle */
+    }
+    waiting->count -= wanted;
+    int at = waiting->count;
+
+    g->zr = unpack(g->zr, idle, waiting->zr + at);
+    g->zi = unpack(g->zi, idle, waiting->zi + at);
+    g->cr = unpack(g->cr, idle, waiting->cr + at);
+    g->ci = unpack(g->ci, idle, waiting->ci + at);
+    g->pixel = unpack(g->pixel, idle, waiting->pixel + at);
+    g->left = (integers)unpack((vector)g->left, idle, waiting->left + at);
+    return idle;
+}
+
+/* After a block that began with `g` and has led to zr and zi: takes the lanes that are done out of `busy`, and refills
+   them when it is worth while. */
+INLINE unsigned
+settle(stream *self, group *g, unsigned busy, vector zr, vector zi)
+{
+    unsigned stay = bounded(zr, zi);
+    unsigned escaped = busy & ~stay;
+    unsigned before = busy;
+
+    if (escaped != 0) {
+        points_add(&self->escaped, g, escaped);
+        if (self->escaped.count >= BATCH) {
+            replay(self, &self->escaped, self->steps);
+        }
+    }
+    if (self->shortcut) { /* back where the block began: it will go round and round */
+        vector dr = zr - g->zr, di = zi - g->zi;
+
+        stay &= ~at_most(fused(dr, dr, di * di), vector_of(0.0));
+    }
+    g->zr = zr;
+    g->zi = zi;
+    g->left -= self->steps;
+    busy &= stay & ~used_up(g->left);
+    if (busy != before && __builtin_popcount(ALL_LANES & ~busy) >= ENOUGH) {
+        busy |= refill(self, g, ALL_LANES & ~busy);
+    }
+    return busy;
+}
+
+/* The length of blocks, such that the last one ends with, or shortly after, the last of `left` steps. */
+static int
+block_steps(int32_t left)
+{
+    if (left <= BLOCK) {
+        return BLOCK;
+    }
+    int32_t blocks = (left - 1) / BLOCK + 1;
+
+    return (left - 1) / blocks + 1;
+}
+
+/* The kernel. */
+INLINE void
+compute(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *check, bool shortcut)
+{
+    stream self;
+    group groups[VECTORS];
+    unsigned busy[VECTORS], any = 0;
+
+    memset(&self, 0, sizeof self);
+    memset(groups, 0, sizeof groups);
+    self.picture = picture;
+    self.tiles = tiles;
+    self.check = check;
+    self.shortcut = shortcut;
+    self.steps = shortcut ? BLOCK : block_steps(picture->max_iter - FIRST - YOUNG);
+    FOR_EACH(k, VECTORS) {
+        busy[k] = refill(&self, &groups[k], ALL_LANES);
+        any |= busy[k];
+    }
+    while (any != 0 && !self.stopped) {
+        vector zr[VECTORS], zi[VECTORS], cr[VECTORS], ci[VECTORS];
+
+        FOR_EACH(k, VECTORS) {
+            zr[k] = groups[k].zr;
+            zi[k] = groups[k].zi;
+            cr[k] = groups[k].cr;
+            ci[k] = groups[k].ci;
+        }
+        for (int s = 0; s < self.steps; s++) {
+            FOR_EACH(k, VECTORS) {
+                STEP(zr[k], zi[k], cr[k], ci[k]);
+            }
+        }
+        any = 0;
+        FOR_EACH(k, VECTORS) {
+            busy[k] = settle(&self, &groups[k], busy[k], zr[k], zi[k]);
+            any |= busy[k];
+        }
+        self.stopped = self.stopped || checkpoint_spend(check, (int64_t)self.steps * VECTORS * LANES);
+    }
+    while (self.young.count > 0 && !self.stopped) {
+        replay(&self, &self.young, YOUNG);
+    }
+    while (self.escaped.count > 0 && !self.stopped) {
+        replay(&self, &self.escaped, self.steps);
+    }
+}

@@ -1,0 +1,78 @@
+/* simd.c: which vector instructions may this process use?
+
+   In Python:
+
+       def simd_has_avx2() -> bool:
+           flags = re.search("flags.*", Path("/proc/cpuinfo").read_text()).group().split()
+           return {"avx2", "fma"} <= set(flags)
+
+   Two must agree: the CPU has the instructions (cpuid says so), and the operating system saves their registers when it
+   switches threads (XCR0 says so; an old kernel or a virtual machine may not). Wide registers that nobody saves would
+   lose their contents at any moment. NEON needs no question: every 64-bit ARM has it.
+
+   On macOS XCR0 shows the AVX-512 registers only after their first use: there, simd_has_avx512 says no.
+
+   Threads: no state. Ownership: nothing is kept. */
+
+#include "simd.h"
+
+#if defined(__x86_64__)
+
+#include <cpuid.h>
+#include <stdint.h>
+
+/* Bits of XCR0: the registers xmm, ymm; and for AVX-512 the masks, the upper halves of zmm0 to 15, and zmm16 to 31. */
+enum { YMM_STATE = 0x06, ZMM_STATE = 0xe6 };
+
+/* Are all these bits of XCR0 set? cpuid must have said that there is an XCR0: bit_OSXSAVE. */
+static bool
+saved(unsigned state)
+{
+    uint32_t low, high;
+
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (low & state) == state;
+}
+
+/* Leaf 1, ECX and leaf 7, EBX of cpuid. */
+static bool
+has(unsigned leaf1_ecx, unsigned leaf7_ebx, unsigned state)
+{
+    unsigned a, b, c, d;
+
+    leaf1_ecx |= bit_OSXSAVE;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & leaf1_ecx) != leaf1_ecx || !saved(state)) {
+        return false;
+    }
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & leaf7_ebx) == leaf7_ebx;
+}
+
+/* AVX2 and fused multiply-add. */
+bool
+simd_has_avx2(void)
+{
+    return has(bit_AVX | bit_FMA, bit_AVX2, YMM_STATE);
+}
+
+/* The AVX-512 that all CPUs since 2017 have in common: F, DQ, BW and VL. */
+bool
+simd_has_avx512(void)
+{
+    return has(bit_AVX | bit_FMA, bit_AVX2 | bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL, ZMM_STATE);
+}
+
+#else
+
+bool
+simd_has_avx2(void)
+{
+    return false;
+}
+
+bool
+simd_has_avx512(void)
+{
+    return false;
+}
+
+#endif
