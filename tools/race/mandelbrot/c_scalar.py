@@ -1,0 +1,30 @@
+"""Plain C, one pixel at a time, compiled with `-O3` and called through ctypes by as many Python threads as there are cores.
+
+Tried: -march=native, -ffast-math, clang, counting down.
+"""
+
+import pathlib
+
+NAME = "C, -O3"
+SOURCE = "https://docs.python.org/3/library/ctypes.html"
+REQUIRES = ("numpy",)
+PYTHON = ">=3.11"
+THREADS = "any"
+WORK = "all"
+FILES = ("c_scalar.c", "_rows.py")
+
+
+def version():
+    import _rows
+
+    return _rows.compiler_version()
+
+
+def prepare(task, threads, folder):
+    import _rows
+
+    library = folder / "c_scalar.so"
+    source = pathlib.Path(__file__).with_name("c_scalar.c")
+    if not library.exists():
+        _rows.build([*_rows.compiler(), "-O3", "-std=c11", "-shared", "-fPIC", "-o", library, source])
+    return _rows.runner(library, task, threads)
