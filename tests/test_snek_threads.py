@@ -78,8 +78,8 @@ def test_eight_threads_call_everything():
     "call",
     [
         lambda: snek.fib(36),
-        lambda: snek.mandelbrot(blank(200, 200), max_iter=3000),
-        lambda: snek.mandelbrot(blank(200, 200), max_iter=3000, threads=2),
+        lambda: snek.mandelbrot(blank(200, 200), max_iter=60_000),
+        lambda: snek.mandelbrot(blank(200, 200), max_iter=60_000, threads=2),
     ],
     ids=["fib", "mandelbrot", "mandelbrot threads=2"],
 )
@@ -123,7 +123,7 @@ def test_as_many_threads_work_as_were_asked_for(threads):
     out = children.run(f"""
         from test_snek_threads import *
         out = blank(600, 600)
-        snek.mandelbrot(out, max_iter=4000, threads={threads})
+        snek.mandelbrot(out, max_iter=80_000, threads={threads})
         busy = sorted(seconds_of_threads().values())
         print(len(busy), sum(busy), *busy)
     """)

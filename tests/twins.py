@@ -1,6 +1,9 @@
 """Slow, obvious Python twins of the functions of `snek`: what the C is compared with."""
 
+import math
+import re
 from collections.abc import Callable
+from fractions import Fraction
 
 WINDOW = {"xmin": -2.0, "xmax": 0.47, "ymin": -1.12, "ymax": 1.12}
 
@@ -43,3 +46,38 @@ def mandelbrot(
         ]
         for j in range(height)
     ]
+
+
+LINE = re.compile(rb"([^;\n]{1,100});(-?[0-9]?[0-9]\.[0-9])\r?")
+
+
+class Malformed(ValueError):
+    """A line that is none; its argument is the offset of its first byte."""
+
+
+def tenths(data: bytes) -> dict[str, list[int]]:
+    """Return {name: temperatures in tenths of a degree} of lines like "Hamburg;-12.3"."""
+    found: dict[str, list[int]] = {}
+    offset = 0
+    lines = data.split(b"\n")
+    for line in lines if lines[-1] else lines[:-1]:
+        try:
+            name, text = LINE.fullmatch(line).groups()
+            found.setdefault(name.decode(), []).append(int(text.replace(b".", b"")))
+        except (AttributeError, UnicodeDecodeError):
+            raise Malformed(offset) from None
+        offset += len(line) + 1
+    return dict(sorted(found.items()))
+
+
+def stations(data: bytes) -> dict[str, tuple[float, float, float, int]]:
+    """Return {name: (min, mean, max, count)}, sorted; halves are rounded towards positive infinity."""
+    return {
+        name: (
+            min(values) / 10,
+            math.floor(Fraction(sum(values), len(values)) + Fraction(1, 2)) / 10,
+            max(values) / 10,
+            len(values),
+        )
+        for name, values in tenths(data).items()
+    }

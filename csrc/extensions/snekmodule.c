@@ -91,13 +91,15 @@ static const char mandelbrot_doc[] =
     "max_iter: 0 to 2**31 - 1.\n"
     "threads: 1 to 1024, the calling thread among them; 0: one for each CPU this process may use (its\n"
     "    affinity, its cgroup's quota; -X cpu_count and PYTHON_CPU_COUNT override both from 3.14 on).\n"
-    "kernel: one of kernels(), or 'auto', the last of them.\n\n"
+    "kernel: one of kernels(), or 'auto', the last of them. They differ on a few pixels near the border of\n"
+    "    the set, where the last bit of a rounding decides: on less than 0.05 % of them in windows such as\n"
+    "    the default one, on more in a window so deep that most of it is border.\n\n"
     "Raises TypeError for an argument of a wrong type; ValueError for a wrong value, and for a buffer of\n"
     "the wrong format or shape; BufferError for a buffer that is read-only or not contiguous.\n\n"
     "Threads: the thread state is detached (the GIL released) while it computes, and out can't be resized.\n"
     "Calls on different buffers may run at the same time; calls on one buffer race for its contents.\n"
     "Ctrl-C stops it within 100 ms when it runs in the main thread; out then holds the counts of some\n"
-    "pixels, and in the others what it held before.";
+    "pixels, and in the others max_iter or what it held before.";
 
 enum { OUT, XMIN, XMAX, YMIN, YMAX, MAX_ITER, THREADS, KERNEL, MANDELBROT_ARGUMENTS };
 
@@ -201,7 +203,10 @@ snek_mandelbrot(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObj
 
 static const char kernels_doc[] =
     "kernels($module, /)\n--\n\n"
-    "Return the names of the mandelbrot kernels that this CPU can run, slowest first, as a tuple.";
+    "Return the names of the mandelbrot kernels that this CPU can run, slowest first, as a tuple.\n\n"
+    "All take every step of every pixel but 'shortcut', which leaves out what is known to stay: points in\n"
+    "the main cardioid and the disc beside it, and orbits that return to where they were. It stands second,\n"
+    "whatever its speed: 'auto' takes the last.";
 
 static PyObject *
 snek_kernels(PyObject *module, PyObject *Py_UNUSED(ignored))

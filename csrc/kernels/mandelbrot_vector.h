@@ -58,7 +58,7 @@ enum {
 #define FOR_EACH(k, count) _Pragma("GCC unroll 8") for (int k = 0; k < (count); k++)
 #endif
 
-/* z * z + c, in the four operations it takes: the real part is zr * zr - (zi * zi - cr), the other 2 * zr * zi + ci. */
+/* z * z + c in the four operations it takes: zr * zr + (cr - zi * zi), and (zr + zr) * zi + ci. */
 #define STEP(zr, zi, cr, ci)                                                                                           \
     do {                                                                                                               \
         vector rest = fused_negative(zi, zi, cr);                                                                      \

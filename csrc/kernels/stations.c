@@ -381,15 +381,17 @@ prefix_hash(prefix self)
     return self.low * UINT64_C(0x9e3779b97f4a7c15) + self.high * UINT64_C(0xd6e8feb86659fd93);
 }
 
+/* Of a longer name every byte counts; the last 16 may overlap with those before. */
 static uint64_t
 name_hash(const uint8_t *name, size_t length, prefix start)
 {
     uint64_t hash = prefix_hash(start);
 
-    if (length >= 16) {
-        prefix end = {load_word(name + length - 16), load_word(name + length - 8) ^ length};
+    for (size_t done = 16; done < length; done += 16) {
+        const uint8_t *bytes = name + (length - done < 16 ? length - 16 : done);
+        prefix next = {load_word(bytes) ^ hash, load_word(bytes + 8) ^ hash >> 32};
 
-        hash += prefix_hash(end) >> 32 | prefix_hash(end) << 32;
+        hash = prefix_hash(next);
     }
     return hash;
 }
