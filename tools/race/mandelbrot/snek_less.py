@@ -1,4 +1,4 @@
-"""Ours, doing less: the kernel "interior" of `snek.mandelbrot` leaves out steps whose outcome is known.
+"""Ours, doing less: the kernel "shortcut" of `snek.mandelbrot` leaves out steps whose outcome is known.
 
 A point in the main cardioid or the largest disk never escapes, and neither does one that comes back to where it has been.
 """
@@ -14,7 +14,7 @@ OURS = True
 
 
 def version():
-    return "kernel interior"
+    return "kernel shortcut"
 
 
 def prepare(task, threads, folder):
@@ -22,14 +22,14 @@ def prepare(task, threads, folder):
 
     import snek
 
-    if "interior" not in snek.kernels():
+    if "shortcut" not in snek.kernels():
         raise RuntimeError("snek has no kernel that skips steps")
     window = {
         "xmin": task.xmin,
         "xmax": task.xmax,
         "ymin": task.ymin,
         "ymax": task.ymax,
-        "kernel": "interior",
+        "kernel": "shortcut",
     }
 
     def run():
