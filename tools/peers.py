@@ -16,7 +16,7 @@ import environment
 from environment import ROOT, Environment, OutOfReach, say
 
 sys.path.append(str(ROOT / "notebooks"))
-from workbench.interpreters import Interpreter, interpreters  # noqa: E402
+from workbench.interpreters import Interpreter, interpreters
 
 LOCK = ROOT / "requirements-peers.txt"
 OLDEST = (3, 11)

@@ -94,7 +94,7 @@ def host_of(competitor: Competitor, modules: tuple[str, ...]) -> str | Skipped:
         return _pypy(competitor, modules)
     lacking: set[str] | None = None
     for path in candidates():
-        asked = _ask(path, modules)
+        asked = ask(path, modules)
         if asked is None:
             continue
         implementation, version, present = asked
@@ -113,7 +113,7 @@ def host_of(competitor: Competitor, modules: tuple[str, ...]) -> str | Skipped:
 def _pypy(competitor: Competitor, modules: tuple[str, ...]) -> str | Skipped:
     found = [each for each in interpreters() if each.implementation == "PyPy"]
     for each in sorted(found, key=lambda each: each.key, reverse=True):
-        if not set(competitor.requires) - set((_ask(each.path, modules) or (0, 0, []))[2]):
+        if not set(competitor.requires) - set((ask(each.path, modules) or (0, 0, []))[2]):
             return each.path
     if found:
         return Skipped(competitor.name, f"PyPy lacks {', '.join(competitor.requires)}")
@@ -134,7 +134,7 @@ def candidates() -> list[str]:
 
 
 @functools.lru_cache
-def _ask(path: str, modules: tuple[str, ...]) -> tuple[str, tuple[int, ...], list[str]] | None:
+def ask(path: str, modules: tuple[str, ...]) -> tuple[str, tuple[int, ...], list[str]] | None:
     """Implementation, version, and which of the modules it has; None when it doesn't answer."""
     try:
         asked = subprocess.run(

@@ -7,6 +7,8 @@ for a command this process sleeps in read().
     {"do": "prepare", "path": ..., "task": {...}, "threads": 2, "folder": ...}   build and warm up
     {"do": "run", "calls": 3}                                                   seconds and processor seconds for one call
     {"do": "result", "path": ...}                                               write what the last run returned
+
+Each answer also says how many cores this process kept busy while it waited for the command: that should be none.
 """
 
 import array
@@ -106,9 +108,12 @@ def main():
     sys.path.pop(0)  # the folder of this file: its modules are not the competitor's business
     run = result = None
     while True:
+        busy, begin = processor_seconds(), time.perf_counter()
         line = commands.readline()
         if not line:
             break
+        waited = time.perf_counter() - begin
+        busy = (processor_seconds() - busy) / waited if waited > 0.05 else 0.0
         command = json.loads(line)
         try:
             if command["do"] == "prepare":
@@ -121,6 +126,7 @@ def main():
                 result = None
         except Exception as error:
             answer = failure(error)
+        answer["busy_waiting"] = busy
         sys.stdout.flush()
         answers.write(json.dumps(answer) + "\n")
         answers.flush()

@@ -116,11 +116,13 @@ class Table(Shown):
             f"{r.entry.competitor.name}: {r.version}, in {r.python}" for r in outcome.runners
         )
         found += ["with  " + "\n      ".join(versions)] if versions else []
-        found += [
-            f"{r.entry.label} kept {r.busy:.2f} cores busy"
-            for r in outcome.runners
-            if r.busy > r.entry.threads + 0.15
-        ]
+        for r in outcome.runners:
+            if r.busy > r.entry.threads + 0.15:
+                found.append(f"{r.entry.label} kept {r.busy:.2f} cores busy")
+            if r.busy_waiting > 0.1:
+                found.append(
+                    f"{r.entry.label} kept {r.busy_waiting:.2f} cores busy while others had their turn"
+                )
         found += [f"skipped  {each}" for each in outcome.skipped]
         found += [f"FAILED   {each}" for each in outcome.failed]
         return found
@@ -162,7 +164,7 @@ def interval(ratio: Ratio, rounds: int) -> str:
 COLUMNS = (
     "task", "competitor", "name", "threads", "work", "ours", "version", "python", "rounds", "median_seconds", "best_seconds",
     "worst_seconds", "times_ours", "times_ours_low", "times_ours_high", "work_per_second", "unit", "bytes_per_second",
-    "of_ceiling", "lines", "build_seconds", "warm_up_seconds", "memory_bytes", "cores_busy", "seconds",
+    "of_ceiling", "lines", "build_seconds", "warm_up_seconds", "memory_bytes", "cores_busy", "cores_busy_waiting", "seconds",
 )  # fmt: skip
 
 
@@ -180,7 +182,7 @@ def records(outcome: Outcome) -> list[dict[str, Any]]:
                 entry.competitor.ours, runner.version, runner.python, len(times_taken), runner.median, min(times_taken),
                 max(times_taken), *((ratio.value, ratio.low, ratio.high) if ratio else ("", "", "")), rate, task.unit,
                 task.size / runner.median if task.size else "", rate / ceiling if ceiling else "", entry.competitor.lines,
-                runner.build, runner.warm, round(runner.memory), runner.busy, " ".join(f"{s:.6g}" for s in times_taken),
+                runner.build, runner.warm, round(runner.memory), runner.busy, runner.busy_waiting, " ".join(f"{s:.6g}" for s in times_taken),
             )  # fmt: skip
             found.append(dict(zip(COLUMNS, values, strict=True)))
     return found

@@ -37,7 +37,8 @@ class Runner:
     warm: float  # seconds: this time
     memory: float  # bytes: the most at any moment of one job
     cost: float  # seconds: of that job
-    busy: float = 0.0  # processor seconds per second: cores in use
+    busy: float = 0.0  # cores in use while it worked, at most
+    busy_waiting: float = 0.0  # and while it should have slept
     seconds: dict[int, float] = field(default_factory=dict)
 
     @property
@@ -131,6 +132,7 @@ def race(
                     continue
                 runner.seconds[number] = answer["seconds"]
                 runner.busy = max(runner.busy, answer["busy"] / answer["seconds"])
+                runner.busy_waiting = max(runner.busy_waiting, answer["busy_waiting"])
     say("")
     outcome.runners = [runner for runner in runners.values() if runner.seconds]
     return outcome

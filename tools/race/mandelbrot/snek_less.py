@@ -9,7 +9,17 @@ REQUIRES = ("snek", "numpy")
 PYTHON = ">=3.11"
 THREADS = "any"
 WORK = "less"
-FILES = ("../../../csrc/kernels/mandelbrot*", "../../../csrc/kernels/pool.*", "../../../csrc/kernels/cpus.*")
+FILES = (
+    "../../../csrc/kernels/mandelbrot*",
+    "../../../csrc/kernels/pool.*",
+    "../../../csrc/kernels/cpus.*",
+    "../../../csrc/kernels/simd.*",
+    "../../../csrc/kernels/checkpoint.h",
+    "../../../csrc/extensions/snekmodule.*",
+    "../../../csrc/extensions/buffers.h",
+    "../../../csrc/extensions/detached.h",
+    "../../../csrc/extensions/parser.h",
+)
 OURS = True
 
 
