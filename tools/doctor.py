@@ -134,11 +134,11 @@ def pythons() -> list[Finding]:
             Finding(None, "no Python 3.14 (notebook 05: interpreters in one process)", install.format("3.14"))
         )
     if find_python("pypy") is None:
-        findings.append(Finding(None, "no PyPy (notebook 15)", install.format("pypy")))
+        findings.append(Finding(None, "no PyPy (notebook 15, the race)", how_to_install("pypy3")))
     return findings
 
 
-def peers() -> list[Finding]:
+def languages() -> list[Finding]:
     """Other compilers, for the notebook on other roads."""
     findings = []
     for command, language, package in (("cargo", "Rust", "cargo"), ("go", "Go", "go")):
@@ -148,6 +148,25 @@ def peers() -> list[Finding]:
             if path
             else Finding(None, f"no {language} (notebook 15)", how_to_install(package))
         )
+    return findings
+
+
+def peers() -> list[Finding]:
+    """What the race and notebooks 15 to 19 compare with, where `./build.sh setup --peers` puts it."""
+    import peers as optional
+    from race import field
+
+    names = tuple(optional.name(requirement) for requirement in optional.requirements())
+    own = environment.Environment(ROOT / environment.name())
+    here: set[str] = set()
+    for target in (own, optional.OLDER):
+        asked = field.ask(str(target.python), names)
+        here.update(asked[2] if asked else [])
+    refused = " ".join(own.state.get("peers_refused", []))
+    findings = []
+    for name in names:
+        cure = "./build.sh setup --peers" if name not in refused else "it has no package for this Python"
+        findings.append(Finding(True, name) if name in here else Finding(None, f"no {name}", cure))
     return findings
 
 
@@ -180,7 +199,8 @@ def main() -> int:
     for title, findings in (
         ("Needed", needed),
         ("Other Pythons", pythons()),
-        ("Other languages", peers()),
+        ("Other languages", languages()),
+        ("To compare with (./build.sh bench, notebooks 15 to 19)", peers()),
         ("Tools", tools()),
     ):
         if findings:

@@ -19,6 +19,7 @@ sys.path.append(str(ROOT / "notebooks"))
 from workbench.interpreters import Interpreter, interpreters
 
 LOCK = ROOT / "requirements-peers.txt"
+OLDER = Environment(ROOT / ".venv-peers")  # for what has no wheel for the course's Python
 OLDEST = (3, 11)
 
 
@@ -34,7 +35,7 @@ def name(requirement: str) -> str:
 
 
 def newest_python(requirement: str) -> tuple[int, int] | None:
-    """The Python that a requirement stays below, (3, 14) for "...; python_version < '3.14'"; None for no bound."""
+    """The Python that a requirement stays below, (3, 14) for `python_version < '3.14'`; None for no bound."""
     bound = re.search(r"python_version < '3\.(\d+)'", requirement)
     return (3, int(bound[1])) if bound else None
 
@@ -90,19 +91,18 @@ def fill(target: Environment, peers: list[str], lock: int) -> list[str]:
 
 def fill_older(peers: list[str], lock: int) -> list[str]:
     """Install peers into an environment with an older Python."""
-    extra = Environment(ROOT / ".venv-peers")
-    identity = extra.identity()
-    if identity is None or extra.state.get("python") != identity:
+    identity = OLDER.identity()
+    if identity is None or OLDER.state.get("python") != identity:
         base = older_python(min(filter(None, map(newest_python, peers))))
         if base is None:
             names = " and ".join(map(name, peers))
             return [
                 f"{names} cannot be installed: no Python 3.11 to 3.13 here. uv python install 3.13, and run again."
             ]
-        extra.remove()
-        environment.create(extra, lock, Path(base.path), base.version)
-        extra.record(python=extra.identity())
-    return fill(extra, peers, lock)
+        OLDER.remove()
+        environment.create(OLDER, lock, Path(base.path), base.version)
+        OLDER.record(python=OLDER.identity())
+    return fill(OLDER, peers, lock)
 
 
 def older_python(below: tuple[int, int]) -> Interpreter | None:

@@ -2,7 +2,7 @@
 
 An interpreter can host a competitor when its version is within the competitor's bounds and all modules that the competitor
 requires are there. Tried in this order: those in $FAST_SNEK_PEERS (paths, separated as on PATH), the one that runs this, the
-environments of `./build.sh setup --peers`, any PyPy.
+older one that `./build.sh setup --peers` makes an environment of. For what asks for PyPy: any PyPy.
 """
 
 from __future__ import annotations
@@ -129,8 +129,7 @@ def _install_pypy() -> str:
 def candidates() -> list[str]:
     """The CPythons that may host."""
     given = [path for path in os.environ.get("FAST_SNEK_PEERS", "").split(os.pathsep) if path]
-    extra = [str(path) for path in sorted(ROOT.glob(".venv*-peers/bin/python"), reverse=True)]
-    return list(dict.fromkeys([*given, sys.executable, *extra]))
+    return list(dict.fromkeys([*given, sys.executable, str(ROOT / ".venv-peers" / "bin" / "python")]))
 
 
 @functools.lru_cache

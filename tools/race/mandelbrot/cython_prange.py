@@ -17,7 +17,7 @@ def version():
     import _rows
     import Cython
 
-    return "Cython {}, {}".format(Cython.__version__, _rows.compiler_version())
+    return f"Cython {Cython.__version__}, {_rows.compiler_version()}"
 
 
 def prepare(task, threads, folder):

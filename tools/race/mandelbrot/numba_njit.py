@@ -16,7 +16,7 @@ def version():
     import llvmlite.binding
     import numba
 
-    return "Numba {}, LLVM {}".format(numba.__version__, llvmlite.binding.llvm_version_info[0])
+    return f"Numba {numba.__version__}, LLVM {llvmlite.binding.llvm_version_info[0]}"
 
 
 def prepare(task, threads, folder):
