@@ -57,6 +57,10 @@ def main() -> int:
     options = arguments()
     if options.quick:
         os.environ["FAST_SNEK_QUICK"] = "1"
+    folder = (
+        ROOT / "build" / ("quick" if options.quick else "")
+    )  # what a quick run finds does not replace the real thing
+    folder.mkdir(parents=True, exist_ok=True)
     print(machine(), flush=True)
     wrong = False
     for race in [options.race] if options.race else RACES:
@@ -79,10 +83,12 @@ def main() -> int:
             wrong = wrong or bool(outcome.failed)
             print(f"\n{report.table(outcome)}", flush=True)
             if outcome.runners:
-                report.figure(outcome).save(ROOT / "build" / f"{task.slug}.png")
-                print(f"\nDrawn: build/{task.slug}.png")
-        report.write_csv(outcomes, ROOT / "build" / f"{race}.csv")
-        print(f"Written: build/{race}.csv")
+                picture = folder / f"{task.slug}.png"
+                report.figure(outcome).save(picture)
+                print(f"\nDrawn: {picture.relative_to(ROOT)}")
+        numbers = folder / f"{race}.csv"
+        report.write_csv(outcomes, numbers)
+        print(f"Written: {numbers.relative_to(ROOT)}")
     return 1 if wrong else 0
 
 

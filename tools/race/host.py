@@ -91,9 +91,11 @@ def write(result, path):
     return {"shape": shape}
 
 
-def failure(error):
+def failure(error, preparing):
     """What to say about an exception: `missing` marks those that mean "not here", see contract.py."""
-    missing = type(error).__name__ in ("Unavailable", "RuntimeError") or isinstance(error, ImportError)
+    missing = preparing and (
+        type(error).__name__ in ("Unavailable", "RuntimeError") or isinstance(error, ImportError)
+    )
     message = f"{type(error).__name__}: {error}" if not missing else str(error)
     traceback.print_exception(type(error), error, error.__traceback__)
     return {"error": message, "missing": missing}
@@ -125,7 +127,7 @@ def main():
                 answer = write(result, command["path"])
                 result = None
         except Exception as error:
-            answer = failure(error)
+            answer = failure(error, command["do"] == "prepare")
         answer["busy_waiting"] = busy
         sys.stdout.flush()
         answers.write(json.dumps(answer) + "\n")

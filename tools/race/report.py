@@ -93,7 +93,7 @@ class Table(Shown):
     def _quoted(self, quote: Quote, width: int) -> list[str]:
         return [
             f"“{quote.who}”",
-            "",
+            duration(quote.seconds),
             "quoted",
             "",
             si(self.outcome.task.work / quote.seconds, "").strip(),

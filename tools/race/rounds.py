@@ -173,12 +173,14 @@ def schedule(costs: dict[Entry, float], budget: float, seed: int | None = None) 
     """The rounds, each a shuffled list of those that take part in it.
 
     Whoever costs more than a share of the budget takes part in fewer rounds; the share is as large as the budget allows. Nobody
-    below three rounds, unless those alone would cost more than half of the budget: then one.
+    below three rounds, unless those alone would cost more than half of the budget: then one, for two say hardly more.
     """
 
     def turns(cost: float, share: float) -> int:
-        fewest = FEWEST_ROUNDS if FEWEST_ROUNDS * cost <= budget / 2 else 1
-        return max(fewest, min(MOST_ROUNDS, int(share / max(cost, 1e-9))))
+        paid = min(MOST_ROUNDS, int(share / max(cost, 1e-9)))
+        if paid >= FEWEST_ROUNDS or FEWEST_ROUNDS * cost <= budget / 2:
+            return max(paid, FEWEST_ROUNDS)
+        return 1
 
     low, high = 0.0, budget
     for _ in range(50):  # bisection: the largest share that the budget pays
