@@ -23,8 +23,8 @@ def run(program, *arguments, **variables):
     return done.returncode, done.stdout + done.stderr
 
 
-def sanitized(name, flags, cc, plant=None):
-    """Build the driver with a sanitizer, or skip where the compiler has none."""
+def sanitized_program(name, files, flags, cc, plant=None):
+    """Build a driver with a sanitizer, or skip where the compiler has none."""
     builds.compiler(cc)
     try:
         builds.program(
@@ -35,7 +35,11 @@ def sanitized(name, flags, cc, plant=None):
         )
     except AssertionError:
         pytest.skip(f"{cc} has no {flags[0]} here")
-    return builds.program(f"pool-{name}", FILES, *flags, cc=cc, plant=plant)
+    return builds.program(name, files, *flags, cc=cc, plant=plant)
+
+
+def sanitized(name, flags, cc, plant=None):
+    return sanitized_program(f"pool-{name}", FILES, flags, cc, plant)
 
 
 def test_driver():
@@ -58,8 +62,8 @@ def test_under_address_sanitizer(cc):
 DEFECTS = {
     "a chunk taken twice": (
         "asan",
-        "atomic_fetch_add_explicit(&self->next_chunk, 1, memory_order_relaxed);",
-        "atomic_load(&self->next_chunk); atomic_store(&self->next_chunk, chunk + 1);",
+        "atomic_fetch_add_explicit(&work->next_chunk, 1, memory_order_relaxed);",
+        "atomic_load(&work->next_chunk); atomic_store(&work->next_chunk, *chunk + 1);",
     ),
     "two helpers of one number": (
         "tsan",

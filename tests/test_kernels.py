@@ -1,0 +1,104 @@
+"""The vector kernels of Mandelbrot in plain C: every kernel against the scalar one, under sanitizers, on another CPU."""
+
+import platform
+import re
+import shutil
+from pathlib import Path
+
+import builds
+import pytest
+from test_pool import ADDRESS, run, sanitized_program
+
+import snek
+
+DRIVER = builds.ROOT / "tests" / "c" / "kernel_driver.c"
+FILES = [DRIVER, *builds.sources("kernels/mandelbrot*.c", "kernels/pool.c", "kernels/simd.c")]
+CPUINFO = Path("/proc/cpuinfo")
+
+
+def test_the_kernels_are_those_of_the_cpu():
+    """What the system says of the CPU, by another way than ours."""
+    vector = {"x86_64": set(), "aarch64": {"neon"}, "arm64": {"neon"}}.get(platform.machine(), set())
+    if platform.machine() == "x86_64":
+        if not CPUINFO.exists():
+            pytest.skip("needs /proc/cpuinfo")
+        flags = set(re.search(r"^flags\s*:(.*)", CPUINFO.read_text(), re.MULTILINE)[1].split())
+        if {"avx2", "fma"} <= flags:
+            vector.add("avx2")
+        if {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx2", "fma"} <= flags:
+            vector.add("avx512")
+    assert set(snek.kernels()) == {"scalar", "shortcut", "portable", *vector}
+    assert snek.kernels()[-1] != "shortcut"
+
+
+@pytest.mark.parametrize("cc", ["gcc", "clang"])
+def test_under_address_sanitizer(cc):
+    program = sanitized_program(f"kernels-asan-{cc}", FILES, ADDRESS, cc)
+    assert run(program) == (0, "".join(f"{name}\n" for name in snek.kernels()))
+
+
+def test_on_arm():
+    """In an emulator, where there is one: the NEON kernel, and the portable one with another compiler's eyes."""
+    cc, emulator = "aarch64-linux-gnu-gcc", "qemu-aarch64"
+    if not shutil.which(cc) or not shutil.which(emulator):
+        pytest.skip(f"needs {cc} and {emulator}")
+    program = builds.program("kernels-arm", FILES, "-static", cc=cc)
+    assert run(emulator, program) == (0, "scalar\nshortcut\nportable\nneon\n")
+
+
+# What the driver is for: each of these defects must be found. Those of one kernel are in code that every kernel has, or
+# in the one that runs on any CPU.
+DEFECTS = {
+    "replays too short a block": (
+        "vector.h",
+        "replay(self, &self->escaped, self->steps)",
+        "replay(self, &self->escaped, YOUNG)",
+    ),
+    "forgets the last that escaped": (
+        "vector.h",
+        "while (self.escaped.count > 0",
+        "while (self.escaped.count >= BATCH",
+    ),
+    "a point too many in a row": ("vector.h", "l < LANES && l < pixels", "l < LANES"),
+    "lanes beyond the row": (
+        "vector.h",
+        "unsigned present = first_lanes(pixels);",
+        "unsigned present = ALL_LANES;",
+    ),
+    "stops while lanes are busy": (
+        "vector.h",
+        "            any |= busy[k];\n        }\n        self.stopped",
+        "            any = busy[k];\n        }\n        self.stopped",
+    ),
+    "a young one stays for ever": (
+        "vector.h",
+        "present & stay & ~used_up(g[k].left)",
+        "present & ~used_up(g[k].left)",
+    ),
+    "tests only the real part": (
+        "vector.h",
+        "at_most(fused(zr, zr, zi * zi)",
+        "at_most(fused(zr, zr, zr * zi)",
+    ),
+    "too large a disc": ("vector.h", "vector_of(0.0625)", "vector_of(0.08)"),
+    "too large a cardioid": ("vector.h", "0.25 * ci * ci)", "0.27 * ci * ci)"),
+    "goes round without returning": (
+        "vector.h",
+        "at_most(fused(dr, dr, di * di), vector_of(0.0))",
+        "at_most(fused(dr, dr, di * di), vector_of(0.01))",
+    ),
+    "packs the wrong lane": ("portable.c", "v[0] = v[1];", "v[1] = v[0];"),
+    "unpacks one for both": ("portable.c", "v[0] = *next++;", "v[0] = *next;"),
+    "a row starts where the last tile did": ("vector.h", "        tile->column = self->column;\n", ""),
+}
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_planted_defects_are_found(name):
+    file, good, bad = DEFECTS[name]
+    plant = {f"kernels/mandelbrot_{file}": {good: bad}}
+    program = sanitized_program(
+        f"kernels-defect{list(DEFECTS).index(name)}", FILES, [*ADDRESS, "-O1"], builds.compiler(), plant
+    )
+    status, _ = run(program)
+    assert status != 0
