@@ -10,9 +10,9 @@ REQUIRES = ()
 PYTHON = "pypy"
 THREADS = "any"
 WORK = "all"
-FILES = ("python_processes.py", "python_one.py")
+FILES = ("_rows.py",)
 
-BLOCK = 64 * 1024
+PIECES = 8  # for each process
 
 
 def version():
@@ -55,10 +55,10 @@ def scan(block, found):
 
 def work(job):
     """What a process does with a piece."""
-    import python_one
+    import _rows
 
     found = {}
-    for block in python_one.blocks(*job):
+    for block in _rows.blocks(*job):
         scan(block, found)
     return found
 
@@ -66,20 +66,16 @@ def work(job):
 def prepare(task, threads, folder):
     import multiprocessing
 
-    import python_one
-    import python_processes
+    import _rows
 
     pool = multiprocessing.get_context("spawn").Pool(threads)
 
     def run():
-        jobs = [
-            (task.path, *bounds)
-            for bounds in python_processes.pieces(task.path, python_processes.PIECES * threads)
-        ]
+        jobs = [(task.path, *bounds) for bounds in _rows.pieces(task.path, PIECES * threads)]
         found = {}
         for more in pool.imap_unordered(work, jobs):
-            python_one.merge(found, more)
-        return python_one.result(found)
+            _rows.merge(found, more)
+        return _rows.result(found)
 
     run()
     return run

@@ -16,8 +16,8 @@ REQUIRES = ()
 PYTHON = ">=3.11"
 THREADS = "one"
 WORK = "all"
+FILES = ("_rows.py",)
 
-BLOCK = 64 * 1024
 BLOCKS = 128  # that are cut up before the readings shrink
 
 TENTHS = {b"%d.%d" % divmod(tenths, 10): tenths for tenths in range(1000)}
@@ -30,54 +30,26 @@ def version():
     return "CPython " + platform.python_version()
 
 
-def blocks(path, begin, end):
-    """The bytes from `begin` to `end`, in blocks that end with a newline."""
-    rest = b""
-    with open(path, "rb", buffering=0) as file:
-        file.seek(begin)
-        while begin < end:
-            block = file.read(min(BLOCK, end - begin))
-            begin += len(block)
-            cut = block.rfind(b"\n") + 1
-            yield rest + block[:cut]
-            rest = block[cut:]
-    if rest:
-        yield rest + b"\n"
-
-
 def aggregate(path, begin, end):
     """The rows from `begin` to `end`: {name: [min, sum, max, count]}, in tenths of a degree, the names as bytes."""
+    import _rows
+
     found = {}
-    source = blocks(path, begin, end)
-    while some := list(islice(source, BLOCKS)):
+    source = _rows.blocks(path, begin, end)
+    while True:
         readings = defaultdict(list)
-        for block in some:
+        for block in islice(source, BLOCKS):
             fields = block.replace(b"\n", b";").split(b";")
             lists = map(readings.__getitem__, fields[:-1:2])
             deque(map(list.append, lists, map(TENTHS.__getitem__, fields[1::2])), maxlen=0)
-        merge(found, {name: (min(t), sum(t), max(t), len(t)) for name, t in readings.items()})
-    return found
-
-
-def merge(found, more):
-    """Add the stations of `more` to those of `found`."""
-    for name, (low, total, high, count) in more.items():
-        if station := found.get(name):
-            station[:] = min(station[0], low), station[1] + total, max(station[2], high), station[3] + count
-        else:
-            found[name] = [low, total, high, count]
-
-
-def result(found):
-    """{name: (min, mean, max, count)} in degrees, sorted."""
-    degrees = {
-        name.decode(): (low / 10, round(total / count / 10, 1), high / 10, count)
-        for name, (low, total, high, count) in found.items()
-    }
-    return dict(sorted(degrees.items()))
+        if not readings:
+            return found
+        _rows.merge(found, {name: (min(t), sum(t), max(t), len(t)) for name, t in readings.items()})
 
 
 def prepare(task, threads, folder):
     import os
 
-    return lambda: result(aggregate(task.path, 0, os.path.getsize(task.path)))
+    import _rows
+
+    return lambda: _rows.result(aggregate(task.path, 0, os.path.getsize(task.path)))

@@ -11,7 +11,7 @@ REQUIRES = ()
 PYTHON = ">=3.11"
 THREADS = "any"
 WORK = "all"
-FILES = ("python_one.py",)
+FILES = ("python_one.py", "_rows.py")
 
 PIECES = 8  # for each process
 
@@ -20,20 +20,6 @@ def version():
     import platform
 
     return "CPython " + platform.python_version()
-
-
-def pieces(path, number):
-    """The bounds of so many pieces of about the same size, each starting at a row."""
-    import os
-
-    bounds = [0]
-    size = os.path.getsize(path)
-    with open(path, "rb") as file:
-        for n in range(1, number):
-            file.seek(size * n // number)
-            file.readline()
-            bounds.append(file.tell())
-    return list(zip(bounds, [*bounds[1:], size]))  # noqa: B905 - PyPy's zip has no `strict`
 
 
 def work(job):
@@ -46,16 +32,16 @@ def work(job):
 def prepare(task, threads, folder):
     import multiprocessing
 
-    import python_one
+    import _rows
 
     pool = multiprocessing.get_context("spawn").Pool(threads)
     pool.map(work, [(task.path, 0, 0)] * threads, chunksize=1)
 
     def run():
-        jobs = [(task.path, *bounds) for bounds in pieces(task.path, PIECES * threads)]
+        jobs = [(task.path, *bounds) for bounds in _rows.pieces(task.path, PIECES * threads)]
         found = {}
         for more in pool.imap_unordered(work, jobs):
-            python_one.merge(found, more)
-        return python_one.result(found)
+            _rows.merge(found, more)
+        return _rows.result(found)
 
     return run
