@@ -27,6 +27,8 @@ def test_the_kernels_are_those_of_the_cpu():
             vector.add("avx2")
         if {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx2", "fma"} <= flags:
             vector.add("avx512")
+            if "AuthenticAMD" in CPUINFO.read_text():
+                vector.add("zen4")
     assert set(snek.kernels()) == {"scalar", "shortcut", "portable", *vector}
     assert snek.kernels()[-1] != "shortcut"
 
@@ -86,6 +88,11 @@ DEFECTS = {
         "vector.h",
         "at_most(fused(dr, dr, di * di), vector_of(0.0))",
         "at_most(fused(dr, dr, di * di), vector_of(0.01))",
+    ),
+    "another orbit when it is replayed": (
+        "vector.h",
+        "    for (int s = 0; s < steps; s += TURN) {\n        TAKE_TURN(k, SIDE, n[k]",
+        "    for (int s = TURN; s < steps; s += TURN) {\n        TAKE_TURN(k, SIDE, n[k]",
     ),
     "packs the wrong lane": ("portable.c", "v[0] = v[1];", "v[1] = v[0];"),
     "unpacks one for both": ("portable.c", "v[0] = *next++;", "v[0] = *next;"),

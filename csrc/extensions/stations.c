@@ -37,17 +37,24 @@ const char snek_stations_doc[] =
     "    bytearray, a contiguous memoryview, mmap.mmap...) holds the lines itself.\n"
     "threads: 1 to 1024, the calling thread among them; 0: one for each CPU this process may use (its\n"
     "    affinity, its cgroup's quota; -X cpu_count and PYTHON_CPU_COUNT override both from 3.14 on).\n\n"
-    "A line is a name, ';', a temperature and '\\n' or '\\r\\n'; the last one may end without '\\n'. A name is 1 to 100\n"
+    "A line is a name, ';', a temperature and '\\n' or '\\r\\n'; the last one may end without '\\n'. A name is 1 to "
+    "100\n"
     "bytes of UTF-8, any characters but ';' and '\\n'. A temperature is of the form -?[0-9]?[0-9][.][0-9]: from -99.9\n"
     "to 99.9, with one decimal; '-0.0' is 0.0, '05.3' is 5.3. Without any line the result is {}.\n\n"
-    "min and max are the doubles nearest to the decimals. mean is the exact mean, rounded to one decimal, halves towards\n"
-    "positive infinity as in the one-billion-row challenge: of 0.1 and 0.2 it is 0.2, of -0.1 and -0.2 it is -0.1. It is\n"
+    "min and max are the doubles nearest to the decimals. mean is the exact mean, rounded to one decimal, halves "
+    "towards\n"
+    "positive infinity as in the one-billion-row challenge: of 0.1 and 0.2 it is 0.2, of -0.1 and -0.2 it is -0.1. It "
+    "is\n"
     "never -0.0.\n\n"
-    "Raises ValueError for a malformed line; the message says at which byte it begins, counted from 0. It is the first\n"
-    "one, whatever threads is. OSError if the file cannot be opened or read, is a directory or no regular file (a pipe, a\n"
-    "device), or becomes shorter meanwhile; what is appended meanwhile is not read. TypeError for an argument of a wrong\n"
+    "Raises ValueError for a malformed line; the message says at which byte it begins, counted from 0. It is the "
+    "first\n"
+    "one, whatever threads is. OSError if the file cannot be opened or read, is a directory or no regular file (a "
+    "pipe, a\n"
+    "device), or becomes shorter meanwhile; what is appended meanwhile is not read. TypeError for an argument of a "
+    "wrong\n"
     "type, ValueError for a wrong number of threads, BufferError for a buffer that is not contiguous.\n\n"
-    "Memory: a few hundred kilobytes a thread, and some 100 bytes more for each name; a file larger than memory will do.\n\n"
+    "Memory: a few hundred kilobytes a thread, and some 100 bytes more for each name; a file larger than memory will "
+    "do.\n\n"
     "Threads: the thread state is detached (the GIL released) while it computes, and a buffer can't be resized\n"
     "meanwhile. It may be written to: then each line counts as it was at some time during the call. Ctrl-C stops it\n"
     "within 100 ms when it runs in the main thread. A file given by its path may be truncated by anybody; a\n"
@@ -253,8 +260,8 @@ snek_stations(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObjec
         PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, source.path);
         break;
     case STATIONS_SHRUNK: {
-        PyObject *error = PyObject_CallFunction(PyExc_OSError, "isO", EIO,
-                                                "The file became shorter while it was read", source.path);
+        PyObject *error =
+            PyObject_CallFunction(PyExc_OSError, "isO", EIO, "The file became shorter while it was read", source.path);
 
         if (error != NULL) {
             PyErr_SetObject(PyExc_OSError, error);

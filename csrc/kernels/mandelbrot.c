@@ -27,6 +27,7 @@ shortcut(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint 
 #if defined(__x86_64__)
     compute = simd_has_avx2() ? mandelbrot_avx2_shortcut : compute;
     compute = simd_has_avx512() ? mandelbrot_avx512_shortcut : compute;
+    compute = simd_has_avx512_and_adders() ? mandelbrot_zen4_shortcut : compute;
 #elif defined(__aarch64__)
     compute = mandelbrot_neon_shortcut;
 #endif
@@ -40,6 +41,7 @@ const mandelbrot_kernel mandelbrot_kernels[] = {
 #if defined(__x86_64__)
     {"avx2", mandelbrot_avx2, simd_has_avx2},
     {"avx512", mandelbrot_avx512, simd_has_avx512},
+    {"zen4", mandelbrot_zen4, simd_has_avx512_and_adders},
 #elif defined(__aarch64__)
     {"neon", mandelbrot_neon, NULL},
 #endif

@@ -69,5 +69,7 @@ void mandelbrot_avx2(const mandelbrot_picture *picture, mandelbrot_tiles *tiles,
 void mandelbrot_avx2_shortcut(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *check);
 void mandelbrot_avx512(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *check);
 void mandelbrot_avx512_shortcut(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *check);
+void mandelbrot_zen4(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *check);
+void mandelbrot_zen4_shortcut(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *check);
 
 #endif

@@ -41,9 +41,10 @@
 #include "mandelbrot.h"
 
 enum {
-    FIRST = 8,                    /* steps of every point, each with a test */
-    YOUNG = 32,                   /* steps of the short block */
-    BLOCK = 48,                   /* steps of a block, at most: long enough for the rest to cost little */
+    TURN = 3,                     /* steps that a loop takes at a time */
+    FIRST = 3 * TURN,             /* steps of every point, each with a test */
+    YOUNG = 11 * TURN,            /* steps of the short block */
+    BLOCK = 16 * TURN,            /* steps of a block, at most: long enough for the rest to cost little */
     ENOUGH = (LANES + 1) / 2,     /* idle lanes of a register that are worth a refill */
     SIDE = 4,                     /* registers of points side by side outside the main loop */
     BATCH = SIDE * LANES,         /* so many points */
@@ -65,6 +66,42 @@ enum {
         vector twice = zr + zr;                                                                                        \
         zi = fused(twice, zi, ci);                                                                                     \
         zr = fused(zr, zr, rest);                                                                                      \
+    } while (0)
+
+/* The same with one multiplication less and two additions more: (zr + zi) * (zr - zi) + cr. */
+#define STEP_BY_ADDING(zr, zi, cr, ci)                                                                                 \
+    do {                                                                                                               \
+        vector sum = zr + zi;                                                                                          \
+        vector difference = zr - zi;                                                                                   \
+        vector twice = zr + zr;                                                                                        \
+        zi = fused(twice, zi, ci);                                                                                     \
+        zr = fused(sum, difference, cr);                                                                               \
+    } while (0)
+
+/* Some CPUs add in other units than they multiply in. What suits them is a mixture that keeps both kinds busy: of three
+   steps, seven multiplications and seven additions. */
+#if defined(ADDS_ELSEWHERE)
+#define OTHER_STEP STEP_BY_ADDING
+#else
+#define OTHER_STEP STEP
+#endif
+
+/* TURN steps of `count` registers of points; `before` comes before each step of each. A point begins its turns where it
+   begins a block, so its orbit does not depend on the lane it is in. */
+#define TAKE_TURN(k, count, before, zr, zi, cr, ci)                                                                    \
+    do {                                                                                                               \
+        FOR_EACH(k, count) {                                                                                           \
+            before;                                                                                                    \
+            STEP(zr, zi, cr, ci);                                                                                      \
+        }                                                                                                              \
+        FOR_EACH(k, count) {                                                                                           \
+            before;                                                                                                    \
+            OTHER_STEP(zr, zi, cr, ci);                                                                                \
+        }                                                                                                              \
+        FOR_EACH(k, count) {                                                                                           \
+            before;                                                                                                    \
+            OTHER_STEP(zr, zi, cr, ci);                                                                                \
+        }                                                                                                              \
     } while (0)
 
 /* A register of points. */
@@ -148,11 +185,8 @@ replay(const stream *self, points *from, int steps)
         g[k] = points_load(from, from->count + k * LANES);
         n[k] = integers_of(0);
     }
-    for (int s = 0; s < steps; s++) {
-        FOR_EACH(k, SIDE) {
-            n[k] = plus_one(n[k], bounded(g[k].zr, g[k].zi));
-            STEP(g[k].zr, g[k].zi, g[k].cr, g[k].ci);
-        }
+    for (int s = 0; s < steps; s += TURN) {
+        TAKE_TURN(k, SIDE, n[k] = plus_one(n[k], bounded(g[k].zr, g[k].zi)), g[k].zr, g[k].zi, g[k].cr, g[k].ci);
     }
     memcpy(taken, n, sizeof taken);
     memcpy(left, from->left + from->count, sizeof left);
@@ -173,25 +207,25 @@ known_to_stay(vector cr, vector ci)
     return at_most(q * (q + x), 0.25 * ci * ci) | at_most(disc, vector_of(0.0625));
 }
 
-/* The first steps of a register of points; those that stay are appended to the list. The others, and if `final` all,
-   get their counts; those that stay get max_iter. */
+/* After the first steps of a group, of which `n` began within |z| <= 2: its first `pixels` lanes get their counts, and
+   those that stay, max_iter for now; these go on to wait. */
 INLINE void
-begin(stream *self, group *g, integers n, int first, ptrdiff_t pixels)
+begin(stream *self, const group *g, integers n, ptrdiff_t pixels)
 {
     int32_t max_iter = self->picture->max_iter;
     unsigned present = first_lanes(pixels);
-    unsigned stay = present & ~used_up(n - (first - 1));
+    unsigned stay = present & ~used_up(n - (FIRST - 1));
     int64_t pixel, counts[LANES];
 
     memcpy(counts, &n, sizeof counts);
     memcpy(&pixel, &g->pixel, sizeof pixel);
     for (int l = 0; l < LANES && l < pixels; l++) {
-        self->picture->counts[pixel + l] = counts[l] < first ? (int32_t)counts[l] : max_iter;
+        self->picture->counts[pixel + l] = counts[l] < FIRST && counts[l] < max_iter ? (int32_t)counts[l] : max_iter;
     }
     if (self->shortcut) {
         stay &= ~known_to_stay(g->cr, g->ci);
     }
-    if (first < max_iter) {
+    if (FIRST < max_iter) {
         points_add(&self->waiting, g, stay);
     }
 }
@@ -203,7 +237,6 @@ begin_segment(stream *self, ptrdiff_t row, ptrdiff_t column, ptrdiff_t column_en
     const mandelbrot_picture *picture = self->picture;
     double dx = picture->xmax - picture->xmin;
     double dy = picture->ymax - picture->ymin;
-    int first = picture->max_iter < FIRST ? picture->max_iter : FIRST;
     vector ci = vector_of(picture->ymin + dy * (double)row / (double)picture->height);
     integers pixel = integers_of(row * picture->width);
 
@@ -221,17 +254,14 @@ begin_segment(stream *self, ptrdiff_t row, ptrdiff_t column, ptrdiff_t column_en
             g[k].ci = ci;
             g[k].zr = g[k].zi = vector_of(0.0);
             g[k].pixel = (vector)(pixel + (int64_t)(column + k * LANES));
-            g[k].left = integers_of(picture->max_iter - first);
+            g[k].left = integers_of(picture->max_iter - FIRST);
             n[k] = integers_of(0);
         }
-        for (int s = 0; s < first; s++) {
-            FOR_EACH(k, SIDE) {
-                n[k] = plus_one(n[k], bounded(g[k].zr, g[k].zi));
-                STEP(g[k].zr, g[k].zi, g[k].cr, ci);
-            }
+        for (int s = 0; s < FIRST; s += TURN) {
+            TAKE_TURN(k, SIDE, n[k] = plus_one(n[k], bounded(g[k].zr, g[k].zi)), g[k].zr, g[k].zi, g[k].cr, ci);
         }
         FOR_EACH(k, SIDE) {
-            begin(self, &g[k], n[k], first, column_end - column - k * LANES);
+            begin(self, &g[k], n[k], column_end - column - k * LANES);
         }
     }
 }
@@ -250,10 +280,8 @@ grow(stream *self, int from)
         FOR_EACH(k, SIDE) {
             g[k] = start[k] = points_load(waiting, at + k * LANES);
         }
-        for (int s = 0; s < YOUNG; s++) {
-            FOR_EACH(k, SIDE) {
-                STEP(g[k].zr, g[k].zi, g[k].cr, g[k].ci);
-            }
+        for (int s = 0; s < YOUNG; s += TURN) {
+            TAKE_TURN(k, SIDE, (void)0, g[k].zr, g[k].zi, g[k].cr, g[k].ci);
         }
         FOR_EACH(k, SIDE) {
             unsigned present = first_lanes(end - at - k * LANES);
@@ -350,7 +378,7 @@ settle(stream *self, group *g, unsigned busy, vector zr, vector zi)
     return busy;
 }
 
-/* The length of blocks, such that the last one ends with, or shortly after, the last of `left` steps. */
+/* The length of blocks, in whole turns, such that the last one ends with, or shortly after, the last of `left` steps. */
 static int
 block_steps(int32_t left)
 {
@@ -358,8 +386,9 @@ block_steps(int32_t left)
         return BLOCK;
     }
     int32_t blocks = (left - 1) / BLOCK + 1;
+    int32_t steps = (left - 1) / blocks + 1;
 
-    return (left - 1) / blocks + 1;
+    return ((steps - 1) / TURN + 1) * TURN;
 }
 
 /* The kernel. */
@@ -390,10 +419,8 @@ compute(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *
             cr[k] = groups[k].cr;
             ci[k] = groups[k].ci;
         }
-        for (int s = 0; s < self.steps; s++) {
-            FOR_EACH(k, VECTORS) {
-                STEP(zr[k], zi[k], cr[k], ci[k]);
-            }
+        for (int s = 0; s < self.steps; s += TURN) {
+            TAKE_TURN(k, VECTORS, (void)0, zr[k], zi[k], cr[k], ci[k]);
         }
         any = 0;
         FOR_EACH(k, VECTORS) {

@@ -20,6 +20,7 @@
 
 #include <cpuid.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Bits of XCR0: the registers xmm, ymm; and for AVX-512 the masks, the upper halves of zmm0 to 15, and zmm16 to 31. */
 enum { YMM_STATE = 0x06, ZMM_STATE = 0xe6 };
@@ -61,6 +62,16 @@ simd_has_avx512(void)
     return has(bit_AVX | bit_FMA, bit_AVX2 | bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL, ZMM_STATE);
 }
 
+/* The same on AMD's cores, Zen 4 and later, which add elsewhere than they multiply. */
+bool
+simd_has_avx512_and_adders(void)
+{
+    unsigned a, name[3];
+
+    return simd_has_avx512() && __get_cpuid(0, &a, &name[0], &name[2], &name[1]) &&
+           memcmp(name, "AuthenticAMD", sizeof(name)) == 0;
+}
+
 #else
 
 bool
@@ -71,6 +82,12 @@ simd_has_avx2(void)
 
 bool
 simd_has_avx512(void)
+{
+    return false;
+}
+
+bool
+simd_has_avx512_and_adders(void)
 {
     return false;
 }

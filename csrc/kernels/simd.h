@@ -7,5 +7,6 @@
 
 bool simd_has_avx2(void);
 bool simd_has_avx512(void);
+bool simd_has_avx512_and_adders(void);
 
 #endif

@@ -517,8 +517,7 @@ table_enter(table *self, const uint8_t *name, size_t length, checkpoint *check, 
         slot = table_probe(self, name, length, start, check); /* there may be other slots now */
         if (slot != NULL) {
             *slot = (uint32_t)self->count;
-            self->entries[self->count++] =
-                (entry){start, 0, 0, INT16_MAX, INT16_MIN, (uint32_t)length, self->used};
+            self->entries[self->count++] = (entry){start, 0, 0, INT16_MAX, INT16_MIN, (uint32_t)length, self->used};
             memcpy(self->names + self->used, name, length);
             self->names[self->used + length] = ';';
             self->used += length + 1;
@@ -550,7 +549,8 @@ typedef struct {
     table table;
     uint8_t *buffer; /* a segment, the rest of its last line, and padding */
     checkpoint *check;
-    stations_status status; /* the first failure, which is that of the lowest offset: segments come in ascending order */
+    stations_status
+        status; /* the first failure, which is that of the lowest offset: segments come in ascending order */
     uint64_t offset;
     const char *reason;
     int error;
@@ -965,8 +965,8 @@ stations_run(const stations_source *source, size_t segment, size_t threads, pool
     atomic_init(&self->failed, UINT64_MAX);
     atomic_init(&self->no_memory, false);
 
-    stations_status status = statuses[pool_run(job_task, &self, sizeof(self), (size_t)chunks, threads, interrupted,
-                                               interrupted_context)];
+    stations_status status =
+        statuses[pool_run(job_task, &self, sizeof(self), (size_t)chunks, threads, interrupted, interrupted_context)];
     if (status == STATIONS_DONE) {
         status = job_status(self, result);
     }

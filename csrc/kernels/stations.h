@@ -36,7 +36,7 @@ typedef enum {
     STATIONS_DONE,       /* `stations` is there */
     STATIONS_STOPPED,    /* interrupted() said so */
     STATIONS_FORKED,     /* this is a child forked by interrupted(): what the helpers had counted is lost */
-    STATIONS_NO_MEMORY,  /* */
+    STATIONS_NO_MEMORY,
     STATIONS_MALFORMED,  /* `offset` is where the first malformed line begins, `reason` what is wrong with it */
     STATIONS_UNREADABLE, /* reading failed with `error`, an errno */
     STATIONS_SHRUNK,     /* the file ends before its size */
@@ -51,8 +51,8 @@ typedef struct {
     void *memory; /* what `stations` lives in */
 } stations_result;
 
-stations_status stations_run(const stations_source *source, size_t segment, size_t threads, pool_interrupted interrupted,
-                             void *interrupted_context, stations_result *result);
+stations_status stations_run(const stations_source *source, size_t segment, size_t threads,
+                             pool_interrupted interrupted, void *interrupted_context, stations_result *result);
 void stations_release(stations_result *result);
 
 #endif
