@@ -18,6 +18,7 @@ from time import perf_counter, sleep
 from typing import Any
 
 from workers import empty, spin, sum_of_squares
+from workers import python_spans as python_spans  # a worker for `two_lanes`
 
 # ---- the threads of notebook 02 ----
 
@@ -35,18 +36,6 @@ def in_threads(workers: int, function: Callable, items: Iterable[Any]) -> list[A
 
 def primes_with(workers: int) -> int:
     return sum(in_threads(workers, count_primes, pieces))
-
-
-def python_spans(until: float, gap: float = 0.0005) -> list[tuple[float, float]]:
-    """Read the clock over and over; return the spans without a pause longer than `gap` seconds."""
-    spans, start, last = [], perf_counter(), perf_counter()
-    while last < until:
-        now = perf_counter()
-        if now - last > gap:
-            spans.append((start, last))
-            start = now
-        last = now
-    return [*spans, (start, last)]
 
 
 def two_lanes(worker: Callable, seconds: float = 0.1) -> dict[str, list[tuple[float, float]]]:

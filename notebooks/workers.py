@@ -118,13 +118,13 @@ def name_in(module: str, name: str) -> Any:
     return getattr(import_module(module), name)
 
 
-# ---- interpreters (notebook 05) ----
+# ---- who ran when (notebooks 05 and 06) ----
 
 
-def clock_spans(begin: float, until: float, gap: float = 0.0005) -> list[tuple[float, float]]:
-    """From `begin` on read the clock over and over; return the spans without a pause longer than `gap`, in seconds.
+def python_spans(until: float, gap: float = 0.0005, begin: float = 0.0) -> list[tuple[float, float]]:
+    """From `begin` to `until` read the clock over and over; return the spans without a pause longer than `gap` seconds.
 
-    What a thread does in notebook 02: while it is not running it can't read the clock.
+    What a thread does in notebook 02: while it is not running it can't read the clock. Notebook 06 runs it, too.
     """
     sleep(max(0.0, begin - perf_counter()))
     spans, start, last = [], perf_counter(), perf_counter()
@@ -135,6 +135,9 @@ def clock_spans(begin: float, until: float, gap: float = 0.0005) -> list[tuple[f
             start = now
         last = now
     return [*spans, (start, last)]
+
+
+# ---- interpreters (notebook 05) ----
 
 
 def private_memory(process: int | None = None) -> int | None:
