@@ -15,6 +15,10 @@ import builds
 import pytest
 
 TESTS = Path(__file__).parent
+FILES = [
+    *("test_snek.py", "test_snek_threads.py", "test_snek_processes.py"),
+    *("test_stations.py", "test_stations_processes.py"),
+]
 NEEDED = ["setuptools", "pytest", "hypothesis"]
 ABOUT = """
 import json, sys, sysconfig
@@ -92,7 +96,7 @@ def run_tests(python: Path, *files: str) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["python3.11", "python3.14", "python3.15"])
 def test_snek_on(name):
-    output = run_tests(environment(name), "test_snek.py", "test_snek_threads.py", "test_snek_processes.py")
+    output = run_tests(environment(name), *FILES)
     assert " passed" in output
 
 
@@ -105,5 +109,5 @@ def test_snek_without_the_gil(name):
         builds.command(python, "-c", "import sys, snek; print(sys._is_gil_enabled())", env={"PYTHONPATH": ""})
         == "False\n"
     )
-    output = run_tests(python, "test_snek.py", "test_snek_threads.py", "test_snek_processes.py")
+    output = run_tests(python, *FILES)
     assert " passed" in output

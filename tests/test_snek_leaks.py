@@ -15,7 +15,7 @@ import pytest
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and mallinfo2")
 
 HUNT = """
-import array, ctypes, gc, os, sys
+import array, atexit, ctypes, gc, os, shutil, sys, tempfile
 import snek
 
 libc = ctypes.CDLL(None)
@@ -54,10 +54,17 @@ def leaks(work, warmup=3, rounds=6):
         before = after
     return sorted(name for name in before if rounds_grown[name] == rounds)
 
+lines = bytearray(b"Hamburg;12.0\\nBulawayo;8.9\\nmore than 16 bytes;-2.5\\n" * 50)
+many = b"".join(b"%d;1.0\\n" % n for n in range(40_000))
+folder = tempfile.mkdtemp()
+atexit.register(shutil.rmtree, folder)
+path = os.path.join(folder, "lines")
+with open(path, "wb") as file:
+    file.write(many)
 owner = bytearray(4 * 12)
 out = memoryview(owner).cast("i", (3, 4))
 number = 10**20
-watched = {"out": out, "its owner": owner, "a number": number, "kernels()": snek.kernels(), "the module": snek._snek}
+watched = {"lines": lines, "a path": path, "out": out, "its owner": owner, "a number": number, "kernels()": snek.kernels(), "the module": snek._snek}
 
 class Index:
     def __index__(self):
@@ -75,6 +82,9 @@ def good():
             snek.mandelbrot(out=out, max_iter=5)
     for n in (0, 10, 20, 26):
         snek.fib(n)
+    for threads in (1, 2, 3):
+        for source in (lines, path, many):
+            snek.stations(source, threads=threads)
     snek.nop(out)
     snek.kernels()
 
@@ -93,6 +103,13 @@ def bad():
             except (TypeError, ValueError, BufferError, ZeroDivisionError):
                 pass
 
+    for source in (b"x", lines + b"x", b"a\\xff;1.0", many + b"a;1", "nowhere", "/", "/dev/null", "a\\0", 5, memoryview(lines)[::2]):
+        for threads in (1, 2, -1, Unwilling()):
+            try:
+                snek.stations(source, threads=threads)
+            except (TypeError, ValueError, BufferError, OSError, ZeroDivisionError):
+                pass
+
 def interrupted():
     import signal
     class Stop(Exception):
@@ -101,6 +118,7 @@ def interrupted():
         raise Stop
     signal.signal(signal.SIGALRM, handler)
     for call in (lambda: snek.mandelbrot(out, xmin=0, xmax=0.01, ymin=0, ymax=0.01, max_iter=2**31 - 1, threads=2),
+                 lambda: [snek.stations(path, threads=2) for _ in range(100_000)],
                  lambda: snek.fib(80)):
         signal.setitimer(signal.ITIMER_REAL, 0.01)
         try:
@@ -153,6 +171,44 @@ LEAKS = {
         "references to out",
     ),
     "C memory": ({"kernels/pool.c": {"    free(self);\n": "    (void)self;\n"}}, "good", "bytes of C memory"),
+    "a file of lines": (
+        {"extensions/stations.c": {"        close(self->lines.file);\n": ""}},
+        "good",
+        "file descriptors",
+    ),
+    "a file that will not do": (
+        {
+            "extensions/stations.c": {
+                "        close(lines->file);\n        return error;": "        return error;"
+            }
+        },
+        "bad",
+        "file descriptors",
+    ),
+    "a buffer of lines": (
+        {"extensions/stations.c": {"        PyBuffer_Release(&self->view);\n": ""}},
+        "good",
+        "references to lines",
+    ),
+    "what the lines come to": (
+        {"extensions/stations.c": {"        stations_release(&found);\n": ""}},
+        "good",
+        "bytes of C memory",
+    ),
+    "a name": (
+        {"extensions/stations.c": {"        Py_XDECREF(name);\n": ""}},
+        "good",
+        "blocks of Python's memory",
+    ),
+    "an encoded path": (
+        {
+            "extensions/stations.c": {
+                "    } while (error == EINTR && PyErr_CheckSignals() == 0);\n    Py_DECREF(encoded);\n": "    } while (error == EINTR && PyErr_CheckSignals() == 0);\n"
+            }
+        },
+        "good",
+        "blocks of Python's memory",
+    ),
     "a file": (
         {"kernels/cpus.c": {"    fclose(stream);\n    return smallest;": "    return smallest;"}},
         "good",

@@ -18,6 +18,9 @@ TASKS = Path("/proc/self/task")
 needs_proc = pytest.mark.skipif(not TASKS.exists(), reason="needs /proc")
 
 
+LINES = b"a;-0.1\na;0.1\n" * 10_000
+
+
 def blank(height: int, width: int) -> memoryview:
     return memoryview(array.array("i", bytes(4 * height * width))).cast("B").cast("i", (height, width))
 
@@ -68,6 +71,7 @@ def test_eight_threads_call_everything():
             snek.mandelbrot(out, max_iter=30, threads=threads)
             assert out.tolist() == expected[height, width]
             assert snek.fib(18) == 2584
+            assert snek.stations(LINES, threads=threads) == {"a": (-0.1, 0.0, 0.1, 20_000)}
             assert snek.kernels()[0] == "scalar"
 
     with ThreadPoolExecutor(8) as pool:
@@ -80,8 +84,9 @@ def test_eight_threads_call_everything():
         lambda: snek.fib(36),
         lambda: snek.mandelbrot(blank(200, 200), max_iter=60_000),
         lambda: snek.mandelbrot(blank(200, 200), max_iter=60_000, threads=2),
+        lambda: snek.stations(LINES * 1500, threads=1),
     ],
-    ids=["fib", "mandelbrot", "mandelbrot threads=2"],
+    ids=["fib", "mandelbrot", "mandelbrot threads=2", "stations"],
 )
 def test_other_threads_run_during_the_call(call):
     """A Python thread ticks while the call computes: it couldn't if the call held the GIL."""

@@ -152,6 +152,21 @@ opened_from_buffer(opened *self, PyObject *object)
     return 0;
 }
 
+/* Is it an os.PathLike? -1: no memory. */
+static int
+has_fspath(PyObject *object)
+{
+    /* Interned: CPython's cache of attributes goes by a name's address, and keeps the name. */
+    PyObject *name = PyUnicode_InternFromString("__fspath__");
+
+    if (name == NULL) {
+        return -1;
+    }
+    int found = PyObject_HasAttr((PyObject *)Py_TYPE(object), name);
+    Py_DECREF(name);
+    return found;
+}
+
 static int
 opened_from(opened *self, PyObject *source)
 {
@@ -161,8 +176,9 @@ opened_from(opened *self, PyObject *source)
     if (PyObject_CheckBuffer(source)) {
         return opened_from_buffer(self, source);
     }
-    if (PyObject_HasAttrString((PyObject *)Py_TYPE(source), "__fspath__")) {
-        return opened_from_path(self, source);
+    int path = has_fspath(source);
+    if (path != 0) {
+        return path < 0 ? -1 : opened_from_path(self, source);
     }
     PyErr_Format(PyExc_TypeError, "source must be a path (str or os.PathLike) or a bytes-like object, not %.200s",
                  Py_TYPE(source)->tp_name);

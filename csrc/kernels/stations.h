@@ -33,9 +33,9 @@ typedef struct {
 } station;
 
 typedef enum {
-    STATIONS_DONE,       /* `stations` is there */
-    STATIONS_STOPPED,    /* interrupted() said so */
-    STATIONS_FORKED,     /* this is a child forked by interrupted(): what the helpers had counted is lost */
+    STATIONS_DONE,    /* `stations` is there */
+    STATIONS_STOPPED, /* interrupted() said so */
+    STATIONS_FORKED,  /* this is a child forked by interrupted(): what the helpers had counted is lost */
     STATIONS_NO_MEMORY,
     STATIONS_MALFORMED,  /* `offset` is where the first malformed line begins, `reason` what is wrong with it */
     STATIONS_UNREADABLE, /* reading failed with `error`, an errno */

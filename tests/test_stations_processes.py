@@ -1,0 +1,334 @@
+"""`snek.stations` and what happens to processes: truncated files, memory, Ctrl-C, fork. Each test has a child of its own."""
+
+import os
+import sys
+
+import builds
+import children
+import pytest
+
+PRELUDE = """
+import ctypes, mmap, os, signal, sys, threading, time
+import snek, twins
+
+DATA = b"".join(b"%d;%d.5\\n" % (n * n % 1013, n % 199 - 99) for n in range(200_000)) + b"last;0.5"
+RIGHT = twins.stations(DATA)
+
+def check(threads=2):
+    assert snek.stations(DATA, threads=threads) == RIGHT
+
+def long_lines(gigabytes=16):
+    "A buffer that takes seconds, and hardly any memory: the same file mapped again and again, side by side."
+    import tempfile
+    block = b"Hamburg;12.3\\nBulawayo;-8.9\\r\\n" * 4096 * 32
+    block = block[:len(block) // mmap.PAGESIZE * mmap.PAGESIZE]
+    assert block.endswith(b"\\n")
+    file = tempfile.TemporaryFile()
+    file.write(block)
+    file.flush()
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+    times = (gigabytes << 30) // len(block)
+    start = libc.mmap(None, times * len(block), 0, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000, -1, 0)
+    assert start != ctypes.c_void_p(-1).value
+    for k in range(times):  # 0x10: MAP_FIXED
+        place = start + k * len(block)
+        assert libc.mmap(place, len(block), mmap.PROT_READ, mmap.MAP_SHARED | 0x10, file.fileno(), 0) == place
+    return (ctypes.c_char * (times * len(block))).from_address(start)
+"""
+needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="uses Linux's mmap and /proc")
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+
+def test_a_file_that_is_truncated_meanwhile(tmp_path):
+    """By another thread, again and again: an answer, or an OSError that names the file; the process lives."""
+    out = children.run(
+        PRELUDE
+        + f"""
+path = {str(tmp_path / "shrinking")!r}
+whole = DATA[:DATA.rindex(b"\\n") + 1] * 16
+seen = set()
+for round in range(40):
+    with open(path, "wb") as file:
+        file.write(whole)
+    thread = threading.Thread(target=lambda: (time.sleep(0.0004 * (round % 10)), os.truncate(path, len(whole) // 3)))
+    thread.start()
+    try:
+        seen.add(len(snek.stations(path, threads=1 + round % 3)) > 100)
+    except OSError as error:
+        assert error.filename == path and "became shorter" in str(error), error
+        seen.add(OSError)
+    except ValueError as error:  # truncated before it was opened, in the middle of a line
+        seen.add(ValueError)
+    thread.join()
+print(OSError in seen)
+"""
+    )
+    assert out == "True\n"
+
+
+def test_a_file_that_grows_meanwhile(tmp_path):
+    """What is appended after the call began is not read: no half a line is."""
+    children.run(
+        PRELUDE
+        + f"""
+path = {str(tmp_path / "growing")!r}
+with open(path, "wb") as file:
+    file.write(b"a;1.0\\n" * 2_000_000)
+def grow():
+    with open(path, "ab", buffering=0) as file:
+        while not stop:
+            file.write(b"a;1.0\\n" * 5)
+stop = False
+thread = threading.Thread(target=grow)
+thread.start()
+for round in range(10):
+    low = os.path.getsize(path) // 6
+    (row,) = snek.stations(path).values()
+    assert low <= row[3] <= os.path.getsize(path) // 6 and row[:3] == (1.0, 1.0, 1.0), row
+stop = True
+thread.join()
+"""
+    )
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path):
+    """The peak of a child that reads 10 MB, and of one that reads 200 MB."""
+    block = b"".join(b"Station %d;%d.5\n" % (n % 413, n % 99) for n in range(60_000))
+    block = block * (10_000_000 // len(block))
+    peaks = []
+    for times in (1, 20):
+        with open(tmp_path / "data", "wb") as file:
+            for _ in range(times):
+                file.write(block)
+        out = children.run(f"""
+            import resource, snek
+            begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            found = snek.stations({str(tmp_path / "data")!r}, threads=2)
+            assert sum(row[3] for row in found.values()) == {block.count(10) * times}
+            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - begin)
+        """)
+        peaks.append(int(out) * (1 if sys.platform == "darwin" else 1024))
+    os.unlink(tmp_path / "data")
+    assert peaks[1] < peaks[0] + 2_000_000
+    assert peaks[0] < 12_000_000
+
+
+CALL = "snek.stations(lines, threads={})"
+
+
+@needs_linux
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_ctrl_c_stops_a_call(threads):
+    """At once, compared with the time that the whole call would take."""
+    pressed, stopped, whole = map(
+        float,
+        children.interrupt(
+            PRELUDE
+            + f"""
+lines = long_lines()
+part = memoryview(lines).cast("B")[:len(lines) // 64]
+part = part[:len(part) - 40 + bytes(part[-40:]).rindex(b"\\n") + 1]
+begin = time.perf_counter()
+snek.stations(part, threads={threads})
+whole = 64 * (time.perf_counter() - begin)
+try:
+    print("computing")
+    snek.stations(lines, threads={threads})
+    print("never")
+except KeyboardInterrupt:
+    print(time.monotonic())
+print(whole)
+check()
+check(0)
+""",
+            after=0.2,
+        ).split(),
+    )
+    assert 0 <= stopped - pressed < whole / 5
+
+
+@needs_linux
+def test_ctrl_c_stops_names_that_all_collide(monkeypatch):
+    """Somebody has found the names: quadratic, but not beyond Ctrl-C."""
+    plant = {
+        "kernels/stations.c": {
+            "return self.low * UINT64_C(0x9e3779b97f4a7c15) + self.high * UINT64_C(0xd6e8feb86659fd93);": "return self.low * 0;"
+        }
+    }
+    folder = builds.snek("colliding", "-O2", cc=builds.compiler(), plant=plant)
+    path = os.pathsep.join([str(folder), children.ENVIRONMENT["PYTHONPATH"]])
+    monkeypatch.setitem(children.ENVIRONMENT, "PYTHONPATH", path)
+    pressed, stopped = map(
+        float,
+        children.interrupt(
+            """
+import time
+import snek
+def lines(number):
+    return b"".join(b"%d;0.5\\n" % (n * 7 % number) for n in range(2 * number))
+assert len(snek.stations(lines(500), threads=2)) == 500
+data = lines(1_000_000)
+try:
+    print("computing")
+    snek.stations(data, threads=2)
+    print("never")
+except KeyboardInterrupt:
+    print(time.monotonic())
+""",
+            after=0.5,
+        ).split(),
+    )
+    assert 0 <= stopped - pressed < 5  # the whole call would take hours
+
+
+@needs_linux
+def test_a_handler_that_does_not_raise_does_not_stop_the_call():
+    """And may use snek.stations itself in the middle of a call of it; no system call that it interrupts is lost."""
+    children.run(
+        PRELUDE
+        + """
+seen = []
+def handler(signum, frame):
+    check(2)
+    seen.append(1)
+import tempfile
+file = tempfile.NamedTemporaryFile()
+file.write(DATA[:DATA.rindex(b"\\n") + 1] * 100)
+file.flush()
+expected = {name: row[3] * 100 for name, row in RIGHT.items() if name != "last"}
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
+for threads in (1, 2, 4):
+    del seen[:]
+    while len(seen) < 3:
+        found = snek.stations(file.name, threads=threads)
+        assert {name: row[3] for name, row in found.items()} == expected
+signal.setitimer(signal.ITIMER_REAL, 0)
+"""
+    )
+
+
+@needs_fork
+@needs_linux
+@pytest.mark.parametrize("threads", [1, 2])
+def test_fork_in_the_middle_of_a_call(threads):
+    """By a signal handler. The parent's result is whole; the child's too, or it is told that the helpers are gone."""
+    children.run(
+        PRELUDE
+        + f"""
+inside = []
+def handler(signum, frame):
+    inside.append(os.fork())
+signal.signal(signal.SIGALRM, handler)
+lines = long_lines(1)
+expected = snek.stations(lines)
+while not inside:
+    found, error = None, None
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        found = snek.stations(lines, threads={threads})
+    except RuntimeError as exception:
+        error = exception
+    signal.setitimer(signal.ITIMER_REAL, 0)
+if inside == [0]:
+    try:
+        # On a busy machine no helper may have come yet, or the signal came just before or after the call.
+        assert found == expected if error is None else "forked by a signal handler" in str(error), error
+        assert error is None or {threads} == 2
+        check()
+        os._exit(0)
+    except BaseException:
+        import traceback
+        traceback.print_exc()
+        os._exit(1)
+assert error is None and found == expected
+for _ in range(6000):
+    done, status = os.waitpid(inside[0], os.WNOHANG)
+    if done:
+        assert status == 0, status
+        break
+    time.sleep(0.01)
+else:
+    os.kill(inside[0], signal.SIGKILL)
+    raise AssertionError("the forked child hangs")
+check()
+""",
+        "-Wignore",
+    )
+
+
+@needs_fork
+def test_fork_after_the_pool_has_run():
+    children.run(
+        PRELUDE
+        + """
+check(3)
+child = os.fork()
+if child == 0:
+    check(3)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+check(3)
+""",
+        "-Wignore",
+    )
+
+
+@needs_linux
+def test_the_process_ends_while_a_daemon_thread_computes():
+    for threads in (1, 2):
+        children.run(
+            PRELUDE
+            + f"""
+lines = long_lines()
+threading.Thread(target=lambda: snek.stations(lines, threads={threads}), daemon=True).start()
+time.sleep(0.1)
+""",
+            timeout=60,
+        )
+
+
+def test_opening_is_audited(tmp_path):
+    """As open() is: whoever listens sees the path, and may refuse."""
+    (tmp_path / "data").write_bytes(b"a;1.0\n")
+    out = children.run(f"""
+        import sys, snek
+        seen = []
+        def hook(event, args):
+            if event == "open":
+                seen.append(args[0])
+                if args[0].endswith("secret"):
+                    raise ZeroDivisionError
+        sys.addaudithook(hook)
+        snek.stations({str(tmp_path / "data")!r})
+        try:
+            snek.stations({str(tmp_path / "secret")!r})
+        except ZeroDivisionError:
+            print(*seen)
+    """)
+    assert out.split() == [str(tmp_path / "data"), str(tmp_path / "secret")]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
+def test_a_child_does_not_inherit_the_file(tmp_path):
+    """Opened with O_CLOEXEC: seen from a process that is started in the middle of a call."""
+    (tmp_path / "data").write_bytes(b"Hamburg;12.3\n" * 8_000_000)
+    out = children.run(f"""
+        import os, subprocess, threading, snek
+        path = {str(tmp_path / "data")!r}
+        thread = threading.Thread(target=lambda: [snek.stations(path, threads=1) for _ in range(12)])
+        thread.start()
+        mine = theirs = 0
+        while thread.is_alive():
+            for name in os.listdir("/proc/self/fd"):
+                try:
+                    mine += os.readlink("/proc/self/fd/" + name) == path
+                except OSError:
+                    pass
+            listing = subprocess.run(["ls", "-l", "/proc/self/fd"], capture_output=True, text=True, close_fds=False)
+            theirs += path in listing.stdout
+        print(mine > 0, theirs)
+    """)
+    assert out == "True 0\n"
