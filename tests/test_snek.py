@@ -161,13 +161,20 @@ def draw(height, width, **arguments):
     return out.tolist()
 
 
+# A rounding error grows by a factor of 4 a step at most (|z -> z * z| doubles it, times |z| = 2). Before it has grown to what
+# can decide, only points exactly on the circle |z| = 2 may be counted differently.
+EXACT_BELOW = 18
+
+
 def agree(kernel, counts, expected):
-    """The scalar kernel is exact, the others may differ on 0.05 % of the pixels (of at least one picture's worth)."""
+    """The scalar kernel is exact. The others may differ on 0.05 % of the pixels, of one at least, after many steps."""
     if kernel == "scalar":
         assert counts == expected
     else:
         pairs = list(zip(itertools.chain(*counts), itertools.chain(*expected), strict=True))
-        assert sum(a != b for a, b in pairs) <= max(1, 0.0005 * len(pairs))
+        differing = [pair for pair in pairs if pair[0] != pair[1]]
+        assert len(differing) <= max(1, 0.0005 * len(pairs))
+        assert all(min(pair) >= EXACT_BELOW for pair in differing)
 
 
 SIZES = [(1, 1), (1, 2), (2, 1), (1, 17), (17, 1), (7, 13), (64, 64), (5, 511), (3, 513), (2, 1301), (700, 3)]
