@@ -21,11 +21,18 @@ GROUPS = tomllib.loads(PYPROJECT)["dependency-groups"]
 DIRECT = {canonicalize_name(r.name): r for r in map(Requirement, lock.asked_for())}
 PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 LOCK = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+PEERS_LOCK = (ROOT / "requirements-peers.txt").read_text(encoding="utf-8")
+PEERS = {canonicalize_name(r.name): r for r in map(Requirement, lock.asked_for(lock.PEERS_GROUPS))}
+LOCKS = pytest.mark.parametrize(
+    ("text", "direct", "groups"),
+    [(LOCK, DIRECT, lock.GROUPS), (PEERS_LOCK, PEERS, lock.PEERS_GROUPS)],
+    ids=["course", "peers"],
+)
 
 
-def locked() -> list[Requirement]:
-    """The lines of the lock without their comments."""
-    lines = (line.partition("#")[0].strip() for line in LOCK.splitlines())
+def locked(text: str) -> list[Requirement]:
+    """The lines of a lock without their comments."""
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return [Requirement(line) for line in lines if line]
 
 
@@ -36,8 +43,8 @@ def conda() -> dict[str, tuple[str, str]]:
     return {canonicalize_name(name): (bounds.replace(" ", ""), comment) for name, bounds, comment in found}
 
 
-def installed_on(python: str, platform: str = "linux") -> dict[str, Version]:
-    """What the lock installs there."""
+def installed_on(python: str, platform: str = "linux", text: str = LOCK) -> dict[str, Version]:
+    """What a lock installs there."""
     here = {
         "python_version": python,
         "python_full_version": f"{python}.9",
@@ -46,10 +53,10 @@ def installed_on(python: str, platform: str = "linux") -> dict[str, Version]:
         "sys_platform": platform,
         "os_name": "posix",
         "platform_system": {"linux": "Linux", "darwin": "Darwin"}[platform],
-        "platform_machine": "x86_64",
+        "platform_machine": {"linux": "x86_64", "darwin": "arm64"}[platform],
     }
     pins = {}
-    for requirement in locked():
+    for requirement in locked(text):
         if requirement.marker is None or requirement.marker.evaluate(here):
             name = canonicalize_name(requirement.name)
             assert name not in pins, f"two versions of {name} on Python {python}"
@@ -68,25 +75,46 @@ def test_the_lock_has_every_direct_dependency_within_its_bounds(python, platform
         assert pins[name] in requirement.specifier, "python tools/lock.py"
 
 
-def test_the_lock_was_made_from_this_pyproject():
-    digest = lock.digest(lock.asked_for())
-    assert f"digest {digest}" in LOCK.splitlines()[1], (
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_peers_fit_beside_the_course(python, platform):
+    course, pins = installed_on(python, platform), installed_on(python, platform, PEERS_LOCK)
+    here = {"python_version": python, "sys_platform": platform, "platform_machine": "arm64"}
+    for name, requirement in PEERS.items():
+        if requirement.marker is None or requirement.marker.evaluate(here):
+            assert name in pins, (
+                f"{name} is in pyproject.toml and not in requirements-peers.txt: python tools/lock.py"
+            )
+            assert pins[name] in requirement.specifier, "python tools/lock.py"
+        else:
+            assert name not in pins
+    for name in course.keys() & pins.keys():
+        assert pins[name] == course[name], "python tools/lock.py"
+
+
+@LOCKS
+def test_the_lock_was_made_from_this_pyproject(text, direct, groups):
+    digest = lock.digest(lock.asked_for(groups))
+    assert f"digest {digest}" in text.splitlines()[1], (
         "pyproject.toml has changed since: python tools/lock.py"
     )
 
 
-def test_every_locked_package_is_there_for_a_reason():
-    named = {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)==", LOCK, flags=re.MULTILINE)}
-    for line in LOCK.splitlines()[2:]:
+@LOCKS
+def test_every_locked_package_is_there_for_a_reason(text, direct, groups):
+    named = {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)==", text, flags=re.MULTILINE)}
+    for line in text.splitlines()[2:]:
         name, via = re.fullmatch(r"([\w.-]+)==.*# via (.*)", line).groups()
-        parents = {parent for parent in via.split(", ") if not parent.startswith("(pyproject.toml:")}
+        asked = ("(pyproject.toml:", "-c ")
+        parents = {parent for parent in via.split(", ") if not parent.startswith(asked)}
         assert {canonicalize_name(parent) for parent in parents} <= named
-        if len(parents) < len(via.split(", ")):
-            assert canonicalize_name(name) in DIRECT, f"{name} is no longer asked for: python tools/lock.py"
+        if "(pyproject.toml:" in via:
+            assert canonicalize_name(name) in direct, f"{name} is no longer asked for: python tools/lock.py"
 
 
-def test_the_lock_names_no_place():
-    body = "\n".join(line.partition("#")[0] for line in LOCK.splitlines())
+@LOCKS
+def test_the_lock_names_no_place(text, direct, groups):
+    body = "\n".join(line.partition("#")[0] for line in text.splitlines())
     assert not re.search(r"https?:|file:|git\+|@|^\s*-|/", body, flags=re.MULTILINE)
 
 
@@ -124,6 +152,15 @@ def test_pre_commit_uses_the_locked_ruff():
     text = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     (revision,) = re.findall(r"ruff-pre-commit\n\s+rev: v([\d.]+)", text)
     assert Version(revision) == installed_on("3.13")["ruff"]
+
+
+@pytest.mark.parametrize("path", [".ci/run", ".github/workflows/tests.yml"])
+def test_continuous_integration_installs_peers_and_insists_on_them(path):
+    text = (ROOT / path).read_text(encoding="utf-8")
+    assert text.index("./build.sh setup --peers") < text.rindex("./build.sh test")
+    for peer in ("numba", "polars", "duckdb"):
+        assert re.search(rf"FAST_SNEK_REQUIRE_PEERS.*\b{peer}\b", text)
+        assert peer in PEERS
 
 
 def test_the_workflow_covers_the_supported_pythons():

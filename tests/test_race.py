@@ -367,9 +367,14 @@ def test_everybody_takes_part_as_often_as_it_can_be_paid_for():
 def test_the_slow_are_spread_over_the_race():
     plan = schedule({OUR: 0.1, SLOWEST: 12.0}, budget=75)
     at = [number for number, order in enumerate(plan) if SLOWEST in order]
-    assert len(at) in (3, 4)
-    assert at[0] >= 3
-    assert all(later - before >= 6 for before, later in zip(at, at[1:], strict=False))
+    assert at == [2, 6, 10, 14, 18, 22]
+
+
+def test_the_slow_do_not_leave_the_fast_with_few_rounds():
+    slow = {entry(f"slow{i}"): 3.0 for i in range(10)}
+    plan = schedule({OUR: 0.1, FAST: 0.1, **slow, SLOWEST: 40.0}, budget=75)
+    assert sum(FAST in order for order in plan) == rounds.MOST_ROUNDS
+    assert all(sum(each in order for order in plan) >= rounds.FEWEST_ROUNDS for each in slow)
 
 
 def test_what_costs_more_than_the_budget_runs_once():

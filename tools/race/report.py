@@ -265,8 +265,8 @@ def figure(outcome: Outcome) -> Figure:
                 zorder=1,
             )
         if ceilings:
-            axes.annotate("ceiling of this machine " + " and ".join(str(n) for n in ceilings) + " threads",
-                          (max(ceilings.values()), 1.0), (0, 4), xycoords=("data", "axes fraction"),
+            axes.annotate(f"ceiling of this machine, {' and '.join(str(n) for n in ceilings)} thread{'s' * (counts[-1] > 1)}",
+                (max(ceilings.values()), 1.0), (0, 4), xycoords=("data", "axes fraction"),
                           textcoords="offset points", ha="right", va="bottom", color=INK)  # fmt: skip
         log_ticks(axes, "x", lambda value: si(value, "").strip())
         axes.grid(axis="x")
@@ -296,7 +296,7 @@ def headline(outcome: Outcome) -> str:
     next_best = min(others, key=lambda r: r.median)
     ratio = outcome.ratio(next_best, ours)
     if not ratio.decided:
-        return f"{where}: {ours.entry.competitor.name} and {next_best.entry.competitor.name} are as fast"
+        return f"{where}: no difference shown between {ours.entry.competitor.name} and {next_best.entry.competitor.name}"
     first, second = (ours, next_best) if ratio.value > 1 else (next_best, ours)
     factor = max(ratio.value, 1 / ratio.value)
     return (

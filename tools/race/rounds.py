@@ -172,8 +172,9 @@ def _turn(cost: float) -> tuple[int, float]:
 def schedule(costs: dict[Entry, float], budget: float, seed: int | None = None) -> list[list[Entry]]:
     """The rounds, each a shuffled list of those that take part in it.
 
-    Whoever costs more than a share of the budget takes part in fewer rounds; the share is as large as the budget allows. Nobody
-    below three rounds, unless those alone would cost more than half of the budget: then one, for two say hardly more.
+    Whoever costs more than a share of the budget takes part in fewer rounds, down to three; in one, where three would cost more than
+    half of the budget, for two say hardly more. The share is as large as the budget allows after that; whatever these few
+    rounds cost, half of the budget goes into shares, or the slow would leave the fast with as few.
     """
 
     def turns(cost: float, share: float) -> int:
@@ -182,10 +183,13 @@ def schedule(costs: dict[Entry, float], budget: float, seed: int | None = None) 
             return max(paid, FEWEST_ROUNDS)
         return 1
 
+    def total(share: float) -> float:
+        return sum(cost * turns(cost, share) for cost in costs.values())
+
     low, high = 0.0, budget
-    for _ in range(50):  # bisection: the largest share that the budget pays
+    for _ in range(50):  # bisection: the largest share that can be paid
         share = (low + high) / 2
-        if sum(cost * turns(cost, share) for cost in costs.values()) <= budget:
+        if total(share) <= max(budget, total(0) + budget / 2):
             low = share
         else:
             high = share
