@@ -1,7 +1,7 @@
 """Cython: typed loops, rows handed out by OpenMP through `prange`, compiled as the first lines of prange_rows.pyx say: with
-`-O3 -march=native -ffast-math`, so this one may round as the compiler likes.
+`-O3 -march=native`.
 
-One pixel at a time. Tried: without -march=native or -ffast-math, other schedules.
+One pixel at a time. Tried: -ffast-math, which is slower here, and doing without -march=native.
 """
 
 NAME = "Cython, prange"

@@ -1,7 +1,7 @@
 """Numba, one thread: the loops of the pure Python version, compiled by `@njit`, as Numba's performance tips advise.
 
-One pixel at a time. Tried: complex numbers, `for` with `break`, `fastmath`, `error_model="numpy"` and `cache=True`; see also
-numba_parallel.py and numba_blocked.py.
+One pixel at a time. Tried: complex numbers (half as fast), `for` with `break`, `fastmath` and `error_model="numpy"`
+(no difference); see also numba_parallel.py and numba_blocked.py.
 """
 
 NAME = "Numba, njit"

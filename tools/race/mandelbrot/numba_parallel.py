@@ -1,7 +1,6 @@
 """Numba, all threads: rows shared out by `prange` in small chunks, since they need very different times, with fast math.
 
-One pixel at a time. Tried: without `set_parallel_chunksize`, without fast math, `error_model="python"`; see also
-numba_blocked.py.
+One pixel at a time. Tried: other chunks and the default ones, which are as large as can be; see also numba_blocked.py.
 """
 
 NAME = "Numba, parallel"

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-# distutils: extra_compile_args = -O3 -march=native -ffast-math -fopenmp
+# distutils: extra_compile_args = -O3 -march=native -fopenmp
 # distutils: extra_link_args = -fopenmp
 
 from cython.parallel cimport prange

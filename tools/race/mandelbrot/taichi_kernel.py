@@ -1,6 +1,7 @@
 """Taichi: a kernel whose outermost loop Taichi runs on all threads, writing to a NumPy array, with its default fast math.
 
-Tried: a field or an ndarray copied out at the end, `ti.loop_config`, one pixel or one row as the unit of work.
+One pixel at a time. Tried: a field or a Taichi ndarray copied out at the end, `ti.loop_config(block_dim=...)`, rows as the unit of
+work, without fast math; see also taichi_vectors.py.
 """
 
 NAME = "Taichi"
