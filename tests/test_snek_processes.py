@@ -339,7 +339,7 @@ for threads in (1, 2, 3, 0):
     assert snek.mandelbrot(out, max_iter=60, threads=threads) is out
     assert out.tolist() == %r
 assert snek.fib(25) == 75025
-assert snek.stations(b"a;1.0\\nb;2.5\\na;-1.0\\n" * 50_000) == {"a": (-1.0, 0.0, 1.0, 100_000), "b": (2.5, 2.5, 2.5, 50_000)}
+assert snek.stations(b"a;1.0 b;2.5 a;-1.0 ".replace(b" ", bytes([10])) * 50_000) == {"a": (-1.0, 0.0, 1.0, 100_000), "b": (2.5, 2.5, 2.5, 50_000)}
 assert snek.kernels() == %r
 """ % (RIGHT, snek.kernels())
 '''
