@@ -225,7 +225,7 @@ def test_no_host_is_left_behind(plant, grid):
 
 def test_an_interruption_ends_the_hosts(plant, grid):
     def interrupt(line: str) -> None:
-        if "round 2" in line:
+        if "round 1 " in line:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -504,6 +504,9 @@ def test_the_csv_has_the_same_numbers(finished, tmp_path):
         seconds = [float(word) for word in row["seconds"].split()]
         assert float(row["median_seconds"]) == pytest.approx(statistics.median(seconds), rel=1e-5)
         assert float(row["work_per_second"]) == pytest.approx(3e6 / float(row["median_seconds"]))
+        assert float(row["of_ceiling"]) == pytest.approx(
+            float(row["work_per_second"]) / 1e9 / int(row["threads"])
+        )
         assert float(row["times_ours_low"]) <= float(row["times_ours"]) <= float(row["times_ours_high"])
         assert float(row["best_seconds"]) <= float(row["median_seconds"]) <= float(row["worst_seconds"])
 
@@ -624,6 +627,7 @@ def test_the_quick_race_with_whoever_is_installed(race):
         assert float(row["cores_busy_waiting"]) < 0.5, f"{name} with {threads} threads does not sleep"
         assert 0 < float(row["median_seconds"]) < 60
         assert 1e6 < float(row["memory_bytes"]) < 4e9
+        assert float(row["of_ceiling"]) > 0
     for part in (f"build/quick/{race}.csv", "ours", "1 thread"):
         assert part in done.stdout
 
@@ -661,3 +665,22 @@ def test_a_field_can_be_put_together_by_hand(plant, grid):
     chosen = field.find(plant(OURS), threads=(1,)).entries
     outcome = rounds.race(grid, Field(chosen, ()), budget=0.2)
     assert len(report.records(outcome)) == len(chosen)
+
+
+def test_who_is_busy_while_others_have_their_turn_is_named(plant, grid):
+    spins = (
+        RIGHT
+        + """
+    import threading
+    def spin():
+        while True: pass
+    threading.Thread(target=spin, daemon=True).start()
+    return counts"""
+    )
+    outcome = race(grid, plant(spins), budget=1)
+    lazy, busy = outcome.runners
+    assert lazy.busy_waiting < 0.1 < 0.3 < busy.busy_waiting
+    assert any(
+        "busy while others had their turn" in line and "planted" in line
+        for line in report.table(outcome).notes()
+    )
