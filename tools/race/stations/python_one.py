@@ -3,8 +3,8 @@
 A row costs two dictionary look-ups and one append, all three called by C code: `map` over the names, `map` over the temperatures,
 `deque(..., maxlen=0)` to exhaust both. The temperatures are looked up, not parsed: there are only 2,000. Every 8 MB the
 readings of each station shrink to four numbers. Blocks of 64 KB keep what was cut up in the second-level cache.
-Tried, and slower: a loop over the lines with `partition` and comparisons (1.3 times), `Counter` over whole lines (1.8 times),
-`Counter` over pairs, larger blocks, `float` instead of the look-up.
+Tried, and slower: a loop over the lines with `partition` and comparisons (1.3 times), `Counter` over whole lines (1.8 times) or over
+pairs, larger blocks, `float` instead of the look-up.
 """
 
 from collections import defaultdict, deque
