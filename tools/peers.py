@@ -13,7 +13,7 @@ import tomllib
 from pathlib import Path
 
 import environment
-from environment import ROOT, Environment, OutOfReach, say
+from environment import ROOT, Environment, say
 
 sys.path.append(str(ROOT / "notebooks"))
 from workbench.interpreters import Interpreter, interpreters
@@ -75,16 +75,22 @@ def fill(target: Environment, peers: list[str], lock: int) -> list[str]:
     locks = ["--only-binary", ":all:", "--constraint", LOCK, "--constraint", environment.REQUIREMENTS]
     doing = f"Installing {', '.join(map(name, peers))} into {target.folder.name}"
     say(doing + " (the first time they have to be downloaded)")
+    bare = [peer.partition(";")[0] for peer in peers]  # whether it belongs on this Python has been decided
     refused: list[str] = []
-    out_of_reach = False
-    if environment.install(target, lock, *locks, *peers, doing=doing) is not None:
-        for peer in peers:
+    try_again = False
+    if environment.install(target, lock, *locks, *bare, doing=doing) is not None:
+        for peer in bare:
             output = environment.install(target, lock, *locks, peer, doing=f"Installing {name(peer)}")
-            if output is not None:
-                problem = environment.explain(f"{name(peer)} cannot be installed", output)
-                out_of_reach = out_of_reach or isinstance(problem, OutOfReach)
-                refused.append(str(problem))
-    if not out_of_reach:  # else the next run tries again
+            if output is None:
+                continue
+            if "no wheels" in output:
+                refused.append(
+                    f"{name(peer)} cannot be installed: it has no wheel for this Python or this system"
+                )
+            else:
+                try_again = True
+                refused.append(str(environment.explain(f"{name(peer)} cannot be installed", output)))
+    if not try_again:
         target.record(peers=wanted(), peers_refused=refused)
     return refused
 
