@@ -150,7 +150,9 @@ check(0)
 
 
 @needs_linux
-@pytest.mark.skipif(bool(os.environ.get("SNEK_TESTS_QUICK")), reason="has a build of its own, not that under test")
+@pytest.mark.skipif(
+    bool(os.environ.get("SNEK_TESTS_QUICK")), reason="has a build of its own, not that under test"
+)
 def test_ctrl_c_stops_names_that_all_collide(monkeypatch):
     """Somebody has found the names: quadratic, but not beyond Ctrl-C."""
     plant = {
@@ -295,7 +297,7 @@ def test_opening_is_audited(tmp_path):
     """As open() is: whoever listens sees the path, and may refuse."""
     (tmp_path / "data").write_bytes(b"a;1.0\n")
     out = children.run(f"""
-        import sys, snek
+        import pathlib, sys, snek
         seen = []
         def hook(event, args):
             if event == "open":
@@ -305,7 +307,7 @@ def test_opening_is_audited(tmp_path):
         sys.addaudithook(hook)
         snek.stations({str(tmp_path / "data")!r})
         try:
-            snek.stations({str(tmp_path / "secret")!r})
+            snek.stations(pathlib.Path({str(tmp_path / "secret")!r}))
         except ZeroDivisionError:
             print(*seen)
     """)

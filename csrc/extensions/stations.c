@@ -53,7 +53,7 @@ const char snek_stations_doc[] =
     "device), or becomes shorter meanwhile; what is appended meanwhile is not read. TypeError for an argument of a "
     "wrong\n"
     "type, ValueError for a wrong number of threads, BufferError for a buffer that is not contiguous.\n\n"
-    "Memory: a few hundred kilobytes a thread, and some 100 bytes more for each name; a file larger than memory will "
+    "Memory: some 600 kilobytes a thread, and some 100 bytes more for each name; a file larger than memory will "
     "do.\n\n"
     "Threads: the thread state is detached (the GIL released) while it computes, and a buffer can't be resized\n"
     "meanwhile. It may be written to: then each line counts as it was at some time during the call. Ctrl-C stops it\n"
@@ -67,7 +67,7 @@ static const char *const stations_names[STATIONS_ARGUMENTS] = {"source", "thread
 /* Something to read from, and what has to be given back. */
 typedef struct {
     stations_source lines;
-    PyObject *path; /* the caller's object, borrowed; NULL: a buffer */
+    PyObject *path; /* str or bytes; NULL: a buffer */
     Py_buffer view;
 } opened;
 
@@ -76,6 +76,7 @@ opened_release(opened *self)
 {
     if (self->path != NULL) {
         close(self->lines.file);
+        Py_DECREF(self->path);
     } else {
         PyBuffer_Release(&self->view);
     }
@@ -111,34 +112,31 @@ open_regular(const char *path, stations_source *lines)
 }
 
 static int
-opened_from_path(opened *self, PyObject *path)
+opened_from_path(opened *self, PyObject *source)
 {
-    PyObject *encoded;
-    int error;
+    PyObject *path = PyOS_FSPath(source); /* str or bytes */
+    PyObject *encoded = NULL;
+    int error = -1;
 
-    if (!PyUnicode_FSConverter(path, &encoded)) {
-        return -1;
-    }
-    if (PySys_Audit("open", "Osi", path, "r", O_RDONLY | O_CLOEXEC | O_NONBLOCK) < 0) {
-        Py_DECREF(encoded);
-        return -1;
+    if (path == NULL || !PyUnicode_FSConverter(path, &encoded) ||
+        PySys_Audit("open", "Osi", path, "r", O_RDONLY | O_CLOEXEC | O_NONBLOCK) < 0) {
+        goto done;
     }
     do {
         PyThreadState *thread = PyEval_SaveThread();
         error = open_regular(PyBytes_AS_STRING(encoded), &self->lines);
         PyEval_RestoreThread(thread);
     } while (error == EINTR && PyErr_CheckSignals() == 0);
-    Py_DECREF(encoded);
-    if (error == EINTR) { /* the signal handler's exception is set */
-        return -1;
-    }
-    if (error != 0) {
+    if (error == 0) {
+        self->path = Py_NewRef(path);
+    } else if (error != EINTR) { /* otherwise the signal handler's exception is set */
         errno = error;
         PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
-        return -1;
     }
-    self->path = path;
-    return 0;
+done:
+    Py_XDECREF(encoded);
+    Py_XDECREF(path);
+    return error == 0 ? 0 : -1;
 }
 
 static int

@@ -19,7 +19,7 @@
 
    * Nothing is allocated, copied or converted for a line. A name is found in the table by its first 16 bytes, which
      one instruction searches for the ';'; a temperature comes out of one 8-byte word without a branch.
-   * Branches go the same way nearly always: it is a wrong guess that costs, some 50 instructions' worth. So what is
+   * Branches go the same way nearly always: it is a wrong guess that costs, as much as a line or two. So what is
      rare (a long name, a hash collision, "\r\n", anything malformed) leaves for worker_line, and the slots are many
      more than the names, which makes collisions rare.
    * A line's end is known only when its temperature has been looked at: a chain from line to line. Three lines, far
