@@ -646,6 +646,15 @@ def test_what_is_no_number_of_rows(text, capsys):
     assert "rows" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words", [["--threads=0"], ["--threads=two"], ["--threads="], ["--only=numba_njit"], ["chess"]]
+)
+def test_what_the_command_line_refuses(words, capsys):
+    with pytest.raises(SystemExit):
+        bench.arguments(words)
+    assert "error:" in capsys.readouterr().err
+
+
 def test_an_unknown_competitor_is_refused_in_one_line():
     done = subprocess.run(
         [sys.executable, str(ROOT / "tools/bench.py"), "mandelbrot", "--only", "nobody"],

@@ -36,6 +36,13 @@ def number(text: str) -> int:
     return value
 
 
+def counts(text: str) -> list[int]:
+    """Read 1,2,4."""
+    if not re.fullmatch(r"[1-9]\d{0,2}(,[1-9]\d{0,2})*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers of threads: 1,2,4 is")
+    return [int(word) for word in text.split(",")]
+
+
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="./build.sh bench", description=__doc__.splitlines()[0])
@@ -47,9 +54,14 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--rows", type=number, help="stations: how many rows, 100M for example (default: 10M)"
     )
-    parser.add_argument("--threads", metavar="N,M", help="numbers of threads (default: one, and every core)")
+    parser.add_argument(
+        "--threads", type=counts, metavar="N,M", help="numbers of threads (default: one, and every core)"
+    )
     parser.add_argument("--budget", type=float, metavar="SECONDS", help="of rounds, for each table")
-    return parser.parse_args(words)
+    options = parser.parse_args(words)
+    if options.only and not options.race:
+        parser.error("--only needs to know which race: mandelbrot or stations")
+    return options
 
 
 def main() -> int:
@@ -66,9 +78,8 @@ def main() -> int:
     for race in [options.race] if options.race else RACES:
         outcomes = []
         only = [name for name in options.only.split(",") if name]
-        threads = [int(n) for n in options.threads.split(",")] if options.threads else None
         try:
-            entered = field.find(race, only=only, threads=threads)
+            entered = field.find(race, only=only, threads=options.threads)
             if race == "mandelbrot":
                 todo = tasks.mandelbrot(quick=options.quick)
             else:
