@@ -219,7 +219,7 @@ def test_planted_defects_are_found(name, corpus, growing):
     if name in DEFECTS:
         plant = dict([DEFECTS[name]])
     else:  # the hash tells most names apart, so this takes names that collide
-        plant = {**COLLIDING, "(length < 16 || memcmp(": "(length < 160 || memcmp("}
+        plant = {**COLLIDING, "name_ends_equal(self->names": "true || name_ends_equal(self->names"}
     number = [*DEFECTS, name].index(name)
     program = build(f"defect{number}", *ADDRESS, *FAILING, plant={"kernels/stations.c": plant})
     some = dict(list(corpus.items())[:36])

@@ -396,6 +396,21 @@ name_hash(const uint8_t *name, size_t length, prefix start)
     return hash;
 }
 
+/* Are two names of one length equal behind their first 16 bytes? */
+static bool
+name_ends_equal(const uint8_t *name, const uint8_t *other, size_t length)
+{
+    for (size_t done = 16; done < length; done += 16) {
+        size_t at = length - done < 16 ? length - 16 : done;
+
+        if (((load_word(name + at) ^ load_word(other + at)) | (load_word(name + at + 8) ^ load_word(other + at + 8))) !=
+            0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static size_t
 table_slots(const table *self)
 {
@@ -438,8 +453,7 @@ table_probe(const table *self, const uint8_t *name, size_t length, prefix start,
 
         if (self->slots[place] == 0 ||
             (candidate->prefix.low == start.low && candidate->prefix.high == start.high &&
-             candidate->length == length &&
-             (length < 16 || memcmp(self->names + candidate->where + 16, name + 16, length - 16) == 0))) {
+             candidate->length == length && name_ends_equal(self->names + candidate->where, name, length))) {
             return &self->slots[place];
         }
         if (steps % 64 == 0 && checkpoint_spend(check, 64)) {
