@@ -76,7 +76,7 @@ DIFFERENT_PIXELS = 0.0005
 def mandelbrot(*, quick: bool = False) -> list[Task]:
     """The two grids, or with `quick` a small one."""
     if quick:
-        return [grid(**{**DEFAULT, "width": 256, "height": 256})]
+        return [grid(**{**DEFAULT, "width": 160, "height": 160})]
     return [grid(**DEFAULT), grid(**MOJO, quotes=(QUOTE,))]
 
 
