@@ -20,7 +20,7 @@ from race.contract import BrokenContract  # noqa: E402
 from workbench.machine import machine  # noqa: E402
 
 RACES = ("mandelbrot", "stations")
-BUDGETS = {"mandelbrot": 75.0, "stations": 120.0}  # seconds of rounds a task
+BUDGETS = {"mandelbrot": 50.0, "stations": 120.0}  # seconds of rounds a task
 QUICK_BUDGET = 2.0
 ROWS, QUICK_ROWS = 10_000_000, 100_000
 
