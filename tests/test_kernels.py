@@ -53,29 +53,43 @@ def test_on_arm():
 DEFECTS = {
     "replays too short a block": (
         "vector.h",
-        "replay(self, &self->escaped, self->steps)",
-        "replay(self, &self->escaped, YOUNG)",
+        "BATCH) {\n            replay(self, &self->escaped, self->steps)",
+        "BATCH) {\n            replay(self, &self->escaped, YOUNG)",
     ),
     "forgets the last that escaped": (
         "vector.h",
         "while (self.escaped.count > 0",
         "while (self.escaped.count >= BATCH",
     ),
-    "a point too many in a row": ("vector.h", "l < LANES && l < pixels", "l < LANES"),
+    "replays with the new length": (
+        "vector.h",
+        "replay(self, &self->escaped, self->steps);\n        }\n        self->steps = steps;",
+        "replay(self, &self->escaped, BLOCK_LEAST);\n        }\n        self->steps = steps;",
+    ),
+    "a point too many in a row": (
+        "vector.h",
+        "for (int l = 0; l < pixels; l++)",
+        "for (int l = 0; l < LANES; l++)",
+    ),
     "lanes beyond the row": (
         "vector.h",
-        "unsigned present = first_lanes(pixels);",
-        "unsigned present = ALL_LANES;",
+        "unsigned stay = first_lanes(pixels) & ~used_up",
+        "unsigned stay = ALL_LANES & ~used_up",
     ),
     "stops while lanes are busy": (
         "vector.h",
-        "            any |= busy[k];\n        }\n        self.stopped",
-        "            any = busy[k];\n        }\n        self.stopped",
+        "            any |= busy[k];\n        }\n        adapt",
+        "            any = busy[k];\n        }\n        adapt",
+    ),
+    "stops while points are inside": (
+        "vector.h",
+        "                any |= in[k];",
+        "                any = in[k];",
     ),
     "a young one stays for ever": (
         "vector.h",
-        "present & stay & ~used_up(g[k].left)",
-        "present & ~used_up(g[k].left)",
+        "points_add(waiting, &g[k], present & stay)",
+        "points_add(waiting, &g[k], present)",
     ),
     "tests only the real part": (
         "vector.h",
@@ -91,8 +105,8 @@ DEFECTS = {
     ),
     "another orbit when it is replayed": (
         "vector.h",
-        "    for (int s = 0; s < steps; s += TURN) {\n        TAKE_TURN(k, SIDE, n[k]",
-        "    for (int s = TURN; s < steps; s += TURN) {\n        TAKE_TURN(k, SIDE, n[k]",
+        "for (int s = 0; s < steps; s += TURN)",
+        "for (int s = TURN; s < steps; s += TURN)",
     ),
     "packs the wrong lane": ("portable.c", "v[0] = v[1];", "v[1] = v[0];"),
     "unpacks one for both": ("portable.c", "v[0] = *next++;", "v[0] = *next;"),

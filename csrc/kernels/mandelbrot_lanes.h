@@ -22,6 +22,7 @@
 
 typedef double vector __attribute__((vector_size(8 * LANES)));
 typedef int64_t integers __attribute__((vector_size(8 * LANES)));
+typedef int32_t narrow __attribute__((vector_size(4 * LANES)));
 
 enum { ALL_LANES = (1 << LANES) - 1 };
 

@@ -41,14 +41,16 @@
 #include "mandelbrot.h"
 
 enum {
-    TURN = 3,                     /* steps that a loop takes at a time */
-    FIRST = 3 * TURN,             /* steps of every point, each with a test */
-    YOUNG = 11 * TURN,            /* steps of the short block */
-    BLOCK = 16 * TURN,            /* steps of a block, at most: long enough for the rest to cost little */
-    ENOUGH = (LANES + 1) / 2,     /* idle lanes of a register that are worth a refill */
-    SIDE = 4,                     /* registers of points side by side outside the main loop */
-    BATCH = SIDE * LANES,         /* so many points */
-    SEGMENT = 256,                /* points of a row that are fetched together */
+    TURN = 3,                 /* steps that a loop takes at a time */
+    FIRST = 1 + 3 * TURN,     /* steps of every point, each with a test; the first one leads from 0 to c */
+    YOUNG = 8 * TURN,         /* steps of the short block */
+    BLOCK_MOST = 24 * TURN,   /* steps of a block: many, where few points escape in it... */
+    BLOCK_LEAST = 12 * TURN,  /* ... and few, where many do: half a block is lost then, and it is taken again */
+    BLOCKS = 16,              /* after so many it is decided anew which */
+    ENOUGH = (LANES + 1) / 2, /* idle lanes of a register that are worth a refill */
+    SIDE = 4,                 /* registers of points side by side outside the main loop */
+    BATCH = SIDE * LANES,     /* so many points */
+    SEGMENT = 256,            /* points of a row that are fetched together */
     CAPACITY = SEGMENT + 2 * BATCH + LANES,
 };
 
@@ -113,7 +115,8 @@ typedef struct {
 
 /* A list of points, as arrays, so that registers load neighbours side by side. */
 typedef struct {
-    double zr[CAPACITY], zi[CAPACITY], cr[CAPACITY], ci[CAPACITY], pixel[CAPACITY], left[CAPACITY];
+    double zr[CAPACITY], zi[CAPACITY], cr[CAPACITY], ci[CAPACITY], pixel[CAPACITY];
+    double left[CAPACITY]; /* the bits of integers; the same for all that wait, and for all young ones */
     int count;
 } points;
 
@@ -129,7 +132,9 @@ typedef struct {
     points waiting;       /* for a lane */
     points young;         /* escaped in the short block */
     points escaped;       /* escaped in a block of `steps` */
-    int steps;
+    int steps;            /* of a block, a whole number of turns */
+    int most;             /* of them, in this picture */
+    int blocks, escapes;  /* since this was last decided */
 } stream;
 
 /* The lanes with |z| <= 2. */
@@ -146,7 +151,10 @@ first_lanes(ptrdiff_t count)
     return count >= LANES ? ALL_LANES : count <= 0 ? 0 : (1U << count) - 1;
 }
 
-/* Appends some lanes of a group. A whole register is stored: what is too much, the next ones overwrite. */
+/* One more for the lanes `in`, which have |z| <= 2 before a step. */
+#define COUNT(n, in, g) n = plus_one(n, in = bounded(g.zr, g.zi))
+
+/* Appends some lanes of a group, but for `left`. A whole register is stored: what is too much, the next ones overwrite. */
 INLINE void
 points_add(points *self, const group *from, unsigned lanes)
 {
@@ -157,7 +165,6 @@ points_add(points *self, const group *from, unsigned lanes)
     store(self->cr + at, pack(from->cr, lanes));
     store(self->ci + at, pack(from->ci, lanes));
     store(self->pixel + at, pack(from->pixel, lanes));
-    store(self->left + at, pack((vector)from->left, lanes));
     self->count += __builtin_popcount(lanes);
 }
 
@@ -186,7 +193,9 @@ replay(const stream *self, points *from, int steps)
         n[k] = integers_of(0);
     }
     for (int s = 0; s < steps; s += TURN) {
-        TAKE_TURN(k, SIDE, n[k] = plus_one(n[k], bounded(g[k].zr, g[k].zi)), g[k].zr, g[k].zi, g[k].cr, g[k].ci);
+        unsigned in[SIDE];
+
+        TAKE_TURN(k, SIDE, COUNT(n[k], in[k], g[k]), g[k].zr, g[k].zi, g[k].cr, g[k].ci);
     }
     memcpy(taken, n, sizeof taken);
     memcpy(left, from->left + from->count, sizeof left);
@@ -213,19 +222,23 @@ INLINE void
 begin(stream *self, const group *g, integers n, ptrdiff_t pixels)
 {
     int32_t max_iter = self->picture->max_iter;
-    unsigned present = first_lanes(pixels);
-    unsigned stay = present & ~used_up(n - (FIRST - 1));
-    int64_t pixel, counts[LANES];
+    unsigned stay = first_lanes(pixels) & ~used_up(n - (FIRST - 1));
+    integers left_early = n < integers_of(max_iter < FIRST ? max_iter : FIRST); /* -1: yes */
+    narrow counts = __builtin_convertvector((n & left_early) | (max_iter & ~left_early), narrow);
+    int64_t pixel;
 
-    memcpy(counts, &n, sizeof counts);
     memcpy(&pixel, &g->pixel, sizeof pixel);
-    for (int l = 0; l < LANES && l < pixels; l++) {
-        self->picture->counts[pixel + l] = counts[l] < FIRST && counts[l] < max_iter ? (int32_t)counts[l] : max_iter;
+    if (pixels >= LANES) {
+        memcpy(self->picture->counts + pixel, &counts, sizeof counts);
+    } else {
+        for (int l = 0; l < pixels; l++) {
+            self->picture->counts[pixel + l] = counts[l];
+        }
     }
     if (self->shortcut) {
         stay &= ~known_to_stay(g->cr, g->ci);
     }
-    if (FIRST < max_iter) {
+    if (stay != 0 && FIRST < max_iter) {
         points_add(&self->waiting, g, stay);
     }
 }
@@ -246,19 +259,25 @@ begin_segment(stream *self, ptrdiff_t row, ptrdiff_t column, ptrdiff_t column_en
     for (; column < column_end; column += BATCH) {
         group g[SIDE];
         integers n[SIDE];
+        unsigned any = 1;
 
         FOR_EACH(k, SIDE) {
             vector columns = lane_numbers() + (double)(column + k * LANES);
 
             g[k].cr = picture->xmin + dx * columns / (double)picture->width;
-            g[k].ci = ci;
-            g[k].zr = g[k].zi = vector_of(0.0);
+            g[k].zr = g[k].cr; /* the first step leads from 0 to c */
+            g[k].zi = g[k].ci = ci;
             g[k].pixel = (vector)(pixel + (int64_t)(column + k * LANES));
-            g[k].left = integers_of(picture->max_iter - FIRST);
-            n[k] = integers_of(0);
+            n[k] = integers_of(1);
         }
-        for (int s = 0; s < FIRST; s += TURN) {
-            TAKE_TURN(k, SIDE, n[k] = plus_one(n[k], bounded(g[k].zr, g[k].zi)), g[k].zr, g[k].zi, g[k].cr, ci);
+        for (int s = 1; s < FIRST && any != 0; s += TURN) {
+            unsigned in[SIDE];
+
+            TAKE_TURN(k, SIDE, COUNT(n[k], in[k], g[k]), g[k].zr, g[k].zi, g[k].cr, ci);
+            any = 0;
+            FOR_EACH(k, SIDE) {
+                any |= in[k];
+            }
         }
         FOR_EACH(k, SIDE) {
             begin(self, &g[k], n[k], column_end - column - k * LANES);
@@ -272,6 +291,7 @@ grow(stream *self, int from)
 {
     points *waiting = &self->waiting;
     int end = waiting->count;
+    bool more = self->picture->max_iter > FIRST + YOUNG;
 
     waiting->count = from;
     for (int at = from; at < end; at += BATCH) {
@@ -287,9 +307,12 @@ grow(stream *self, int from)
             unsigned present = first_lanes(end - at - k * LANES);
             unsigned stay = bounded(g[k].zr, g[k].zi);
 
-            g[k].left -= YOUNG;
-            points_add(&self->young, &start[k], present & ~stay);
-            points_add(waiting, &g[k], present & stay & ~used_up(g[k].left));
+            if ((present & ~stay) != 0) {
+                points_add(&self->young, &start[k], present & ~stay);
+            }
+            if (more) {
+                points_add(waiting, &g[k], present & stay);
+            }
         }
         if (self->young.count >= BATCH) {
             replay(self, &self->young, YOUNG);
@@ -358,7 +381,9 @@ settle(stream *self, group *g, unsigned busy, vector zr, vector zi)
     unsigned before = busy;
 
     if (escaped != 0) {
+        store(self->escaped.left + self->escaped.count, pack((vector)g->left, escaped));
         points_add(&self->escaped, g, escaped);
+        self->escapes += __builtin_popcount(escaped);
         if (self->escaped.count >= BATCH) {
             replay(self, &self->escaped, self->steps);
         }
@@ -378,17 +403,37 @@ settle(stream *self, group *g, unsigned busy, vector zr, vector zi)
     return busy;
 }
 
-/* The length of blocks, in whole turns, such that the last one ends with, or shortly after, the last of `left` steps. */
+/* The length of blocks where few points escape, such that the last one ends with, or shortly after, the last of `left`
+   steps. */
 static int
-block_steps(int32_t left)
+block_most(int32_t left)
 {
-    if (left <= BLOCK) {
-        return BLOCK;
+    if (left <= BLOCK_MOST) {
+        return BLOCK_MOST;
     }
-    int32_t blocks = (left - 1) / BLOCK + 1;
+    int32_t blocks = (left - 1) / BLOCK_MOST + 1;
     int32_t steps = (left - 1) / blocks + 1;
 
     return ((steps - 1) / TURN + 1) * TURN;
+}
+
+/* Counts one more block, and decides from time to time how long the next ones shall be: short if more than one lane in
+   twelve escapes in a block. What a point's count is doesn't depend on it. */
+INLINE void
+adapt(stream *self)
+{
+    if (++self->blocks < BLOCKS) {
+        return;
+    }
+    int steps = self->escapes > BLOCKS * VECTORS * LANES / 12 ? BLOCK_LEAST : self->most;
+
+    if (steps != self->steps) {
+        while (self->escaped.count > 0) {
+            replay(self, &self->escaped, self->steps);
+        }
+        self->steps = steps;
+    }
+    self->blocks = self->escapes = 0;
 }
 
 /* The kernel. */
@@ -405,7 +450,11 @@ compute(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *
     self.tiles = tiles;
     self.check = check;
     self.shortcut = shortcut;
-    self.steps = shortcut ? BLOCK : block_steps(picture->max_iter - FIRST - YOUNG);
+    self.steps = self.most = shortcut ? BLOCK_MOST : block_most(picture->max_iter - FIRST - YOUNG);
+    for (int i = 0; i < CAPACITY; i += LANES) {
+        store(self.waiting.left + i, (vector)integers_of(picture->max_iter - FIRST - YOUNG));
+        store(self.young.left + i, (vector)integers_of(picture->max_iter - FIRST));
+    }
     FOR_EACH(k, VECTORS) {
         busy[k] = refill(&self, &groups[k], ALL_LANES);
         any |= busy[k];
@@ -427,6 +476,7 @@ compute(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *
             busy[k] = settle(&self, &groups[k], busy[k], zr[k], zi[k]);
             any |= busy[k];
         }
+        adapt(&self);
         self.stopped = self.stopped || checkpoint_spend(check, (int64_t)self.steps * VECTORS * LANES);
     }
     while (self.young.count > 0 && !self.stopped) {

@@ -73,8 +73,8 @@ run(picture job)
 int
 main(void)
 {
-    /* around the steps at which a vector kernel changes what it does: 9, 42, and 42 + multiples of a block */
-    static const int32_t depths[] = {0, 1, 2, 3, 8, 9, 10, 41, 42, 43, 89, 90, 91, 92, 138, 139, 200, 333};
+    /* around the steps at which a vector kernel changes what it does: 10, 34, and 34 + multiples of a block */
+    static const int32_t depths[] = {0, 1, 2, 3, 9, 10, 11, 33, 34, 35, 70, 71, 105, 106, 107, 108, 178, 179, 333};
     static const int widths[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 255, 257, 511, 513, 1100};
 
     for (size_t d = 0; d < sizeof depths / sizeof *depths; d++) {
