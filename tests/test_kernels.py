@@ -119,7 +119,7 @@ def test_planted_defects_are_found(name):
     file, good, bad = DEFECTS[name]
     plant = {f"kernels/mandelbrot_{file}": {good: bad}}
     program = sanitized_program(
-        f"kernels-defect{list(DEFECTS).index(name)}", FILES, [*ADDRESS, "-O1"], builds.compiler(), plant
+        f"kernels-defect{list(DEFECTS).index(name)}", FILES, [*ADDRESS, "-O0"], builds.compiler(), plant
     )
     status, _ = run(program)
     assert status != 0
