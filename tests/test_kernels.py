@@ -108,8 +108,8 @@ DEFECTS = {
         "for (int s = 0; s < steps; s += TURN)",
         "for (int s = TURN; s < steps; s += TURN)",
     ),
-    "packs the wrong lane": ("portable.c", "v[0] = v[1];", "v[1] = v[0];"),
-    "unpacks one for both": ("portable.c", "v[0] = *next++;", "v[0] = *next;"),
+    "packs the wrong lane": ("two.h", "v[0] = v[1];", "v[1] = v[0];"),
+    "unpacks one for both": ("two.h", "v[0] = *next++;", "v[0] = *next;"),
     "a row starts where the last tile did": ("vector.h", "        tile->column = self->column;\n", ""),
 }
 
