@@ -113,6 +113,27 @@ def test_other_threads_run_during_the_call(call):
     assert len(middle) >= 3, f"{len(inside)} ticks in {end - begin:.3f} s"
 
 
+@pytest.mark.skipif(
+    "libasan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer's frames are larger"
+)
+@pytest.mark.parametrize("kernel", snek.kernels())
+def test_a_thread_with_the_smallest_stack(kernel):
+    """Smallest that the system gives a Python thread: kernels keep what they work on there."""
+    children.run(f"""
+        from test_snek_threads import *
+        smallest = 32768
+        while True:
+            try:
+                threading.stack_size(smallest)
+                thread = threading.Thread(target=lambda: snek.mandelbrot(blank(80, 90), kernel="{kernel}"))
+                thread.start()
+                break
+            except (ValueError, RuntimeError):  # RuntimeError: the size may be set, and be too small all the same
+                smallest += 4096
+        thread.join()
+    """)
+
+
 def seconds_of_threads() -> dict[str, float]:
     """Return the CPU time, in seconds, of every thread of this process by its id."""
     tick = os.sysconf("SC_CLK_TCK")

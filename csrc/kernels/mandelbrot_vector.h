@@ -35,7 +35,7 @@
        pack(v, lanes)                   these lanes side by side, from lane 0 on
        unpack(v, lanes, next)           next[0], next[1]... in these lanes, and v in the others
 
-   Threads: no state; everything is on the caller's stack, some 40 kilobytes.
+   Threads: no state; everything is on the caller's stack, some 20 kilobytes: threads with small stacks call, too.
    Ownership: writes to picture->counts, owns nothing. */
 
 #include "mandelbrot.h"
@@ -50,9 +50,11 @@ enum {
     ENOUGH = (LANES + 1) / 2, /* idle lanes of a register that are worth a refill */
     SIDE = 4,                 /* registers of points side by side outside the main loop */
     BATCH = SIDE * LANES,     /* so many points */
-    SEGMENT = 256,            /* points of a row that are fetched together */
-    CAPACITY = SEGMENT + 2 * BATCH + LANES,
+    SEGMENT = 64,             /* points of a row that are fetched together */
+    CAPACITY = SEGMENT + BATCH + LANES, /* of a list: a batch is loaded, and a register stored, whole */
 };
+
+_Static_assert(BATCH <= SEGMENT, "a list has room for two batches and a register");
 
 /* Compilers keep an array of registers in registers only if its loops are unrolled. */
 #if defined(__clang__)
