@@ -166,7 +166,7 @@ def draw(height, width, **arguments):
 EXACT_BELOW = 18
 
 
-def agree(kernel, counts, expected):
+def agree(kernel, counts, expected, exact_below=EXACT_BELOW):
     """The scalar kernel is exact. The others may differ on 0.05 % of the pixels, of one at least, after many steps."""
     if kernel == "scalar":
         assert counts == expected
@@ -174,7 +174,7 @@ def agree(kernel, counts, expected):
         pairs = list(zip(itertools.chain(*counts), itertools.chain(*expected), strict=True))
         differing = [pair for pair in pairs if pair[0] != pair[1]]
         assert len(differing) <= max(1, 0.0005 * len(pairs))
-        assert all(min(pair) >= EXACT_BELOW for pair in differing)
+        assert all(min(pair) >= exact_below for pair in differing)
 
 
 SIZES = [(1, 1), (1, 2), (2, 1), (1, 17), (17, 1), (7, 13), (64, 64), (5, 511), (3, 513), (2, 1301), (700, 3)]
@@ -245,6 +245,7 @@ def test_any_window(kernel, size, window, max_iter, threads):
             kernel,
             draw(*size, **arguments, threads=threads, kernel=kernel),
             twins.mandelbrot(*size, **arguments),
+            exact_below=0,  # hypothesis finds points that come within one rounding of the circle
         )
 
 
