@@ -466,10 +466,13 @@ def test_every_interpreter_found_runs_a_cell(python):
     assert report.values == {"version": python.version}
     crash = run_python("\nimport os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", python)
     assert crash.signal == "SIGSEGV"
-    assert 'File "cell.py", line 3' in crash.stderr
+    place = (
+        'File "cell.py"' if "PyPy" in python.label else 'File "cell.py", line 3'
+    )  # PyPy: "approximate line numbers"
+    assert place in crash.stderr
     assert python.prefix + "/lib" not in crash.stderr
     hang = run_python("\nimport time\ntime.sleep(600)\n", python, timeout=2)
-    assert 'File "cell.py", line 3' in hang.stderr
+    assert place in hang.stderr
 
 
 @pytest.mark.skipif(find_python("free-threaded") is None, reason="no free-threaded Python")

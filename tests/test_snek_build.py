@@ -125,7 +125,9 @@ def test_a_mutable_global_is_found():
             "/* ---- nop ---- */": "static int calls;\nint snek_calls(void) { return ++calls; }"
         }
     }
-    folder = builds.snek("global", "-O1", "-fvisibility=default", cc=builds.compiler(), plant=plant)
+    folder = builds.snek(
+        "global", "-O1", "-fvisibility=default", cc=builds.compiler(), plant={**builds.PORTABLE_ONLY, **plant}
+    )
     assert "calls" in mutable_globals(next(folder.glob("snek/_snek.*.so")))
 
 
@@ -206,7 +208,7 @@ def test_under_address_and_undefined_behaviour_sanitizers():
 )
 def test_the_sanitizers_find_a_defect(file, good, bad, message):
     """One pixel past the end; a picture that starts at an odd address."""
-    env = sanitized(f"asan-defect-{Path(file).stem}", {file: {good: bad}})
+    env = sanitized(f"asan-defect-{Path(file).stem}", {**builds.PORTABLE_ONLY, file: {good: bad}})
     tests = [
         f"{TESTS / 'test_snek.py'}::{name}"
         for name in ("test_mandelbrot_is_its_twin", "test_buffers_that_will_not_do")

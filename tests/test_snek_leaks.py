@@ -215,7 +215,9 @@ LEAKS = {
 
 def hunt_in(monkeypatch, number, plant, work):
     """Run the work with a build of snek that has a defect."""
-    folder = builds.snek(f"leak{number}", "-O1", cc=builds.compiler(), plant=plant)
+    folder = builds.snek(
+        f"leak{number}", "-O1", cc=builds.compiler(), plant={**builds.PORTABLE_ONLY, **plant}
+    )
     path = os.pathsep.join([str(folder), children.ENVIRONMENT["PYTHONPATH"]])
     monkeypatch.setitem(children.ENVIRONMENT, "PYTHONPATH", path)
     return work()

@@ -22,7 +22,10 @@ def prepare(task, threads, folder):
     import numba
     import numpy
 
-    @numba.njit(parallel=True, fastmath=True, error_model="numpy")
+    # Fast math but for "arcp": a product with 1 / width instead of a division by it would move the points.
+    fast = {"nnan", "ninf", "nsz", "contract", "afn", "reassoc"}
+
+    @numba.njit(parallel=True, fastmath=fast, error_model="numpy")
     def mandelbrot(width, height, xmin, xmax, ymin, ymax, max_iter):
         counts = numpy.empty((height, width), numpy.int32)
         for j in numba.prange(height):
