@@ -8,6 +8,8 @@ import textwrap
 import time
 from pathlib import Path
 
+import pytest
+
 # What a child imports its helpers from, and what hides nothing that it prints.
 ENVIRONMENT = {
     **os.environ,
@@ -18,6 +20,14 @@ ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
     "PYTHONFAULTHANDLER": "1",
 }
+
+ASAN = "libasan" in os.environ.get("LD_PRELOAD", "")
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+# For tests whose helpers may start, or allocate, while another thread forks. glibc's malloc is made for that; the one of
+# AddressSanitizer keeps its locks as they were in the thread that is gone, and the child waits for ever (GCC 12, seen).
+forks_beside_threads = pytest.mark.skipif(
+    ASAN, reason="AddressSanitizer's malloc may stay locked in a forked child"
+)
 
 
 def start(source: str, *options: str) -> subprocess.Popen:

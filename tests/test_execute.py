@@ -146,11 +146,26 @@ def test_a_failing_cell_leaves_no_shared_memory(notebook):
     assert not os.path.exists(f"/dev/shm/{name}")
 
 
-def test_solutions_take_the_place_of_the_stubs(notebook, tmp_path):
-    path = notebook("def f(x): return ...", tags=["exercise-1"])
+def test_solutions_are_tried_below_the_exercises(notebook, tmp_path):
+    """Stub and checker, then solution and checker, exercise by exercise; the file and its cells stay as they are."""
+    path = notebook("answer = None", "print(answer)", "# text", "answer = 0", "print(-answer)", "print('end')")
+    course = canonical.read(path)
+    course.cells[1].metadata["tags"] = ["exercise-1"]
+    course.cells[3] = new_markdown_cell("# text")
+    course.cells[4].metadata["tags"] = ["exercise-2"]
+    course.cells.insert(6, new_markdown_cell("# more"))
+    path.write_text(canonical.canonical(course), encoding="utf-8")
+    before = path.read_bytes()
     solutions = tmp_path / "98_test.py"
-    solutions.write_text('"""Solutions."""\n\n# %% exercise-1\nprint("solved")\n', encoding="utf-8")
-    assert text(execute.execute(path, solutions)) == "solved\n"
+    solutions.write_text(
+        '"""Solutions."""\n\n# %% exercise-1\nanswer = 1\n\n# %% exercise-2\nanswer = 2\n', encoding="utf-8"
+    )
+    done = execute.execute(path, solutions)
+    assert text(done).split() == ["None", "1", "0", "-2", "end"]
+    assert [cell.metadata.tags for cell in done.notebook.cells if cell.metadata.get("tags")] == [
+        ["exercise-1"], ["solution-1"], ["exercise-2"], ["solution-2"]
+    ]  # fmt: skip
+    assert path.read_bytes() == before
     solutions.write_text("# %% exercise-2\nprint()\n", encoding="utf-8")
     with pytest.raises(execute.NotebookFailed, match=r"exercise-1.*exercise-2"):
         execute.execute(path, solutions)

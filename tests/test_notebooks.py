@@ -1,4 +1,4 @@
-"""Every notebook runs from top to bottom: as committed, where no exercise is tried, and with the solutions put in.
+"""Every notebook runs from top to bottom. Its exercises run twice: untried, as committed, and with their solutions.
 
 Seconds are printed (`pytest -rP`), never asserted: they belong to the machine.
 """
@@ -16,18 +16,22 @@ VERDICT = re.compile(r"^(○|✗|✓) ", re.MULTILINE)
 notebooks = pytest.mark.parametrize("path", canonical.course(), ids=lambda path: path.stem)
 
 
-def verdicts(done):
-    """{exercise-N: the first character of its checker's line}; the checker is in one of the two cells below the stub."""
+def verdicts(done, kind):
+    """{N: what its checker says, by the first character}, of the cells tagged exercise-N or solution-N.
+
+    The checker is in one of the two cells below.
+    """
     found = {}
     cells = done.notebook.cells
     for at, cell in enumerate(cells):
-        for tag in execute.exercise_tags(cell):
-            text = "\n".join(
-                output.get("text", "") or output.get("data", {}).get("text/plain", "")
-                for below in cells[at + 1 : at + 3]
-                for output in below.get("outputs", [])
-            )
-            found[tag] = "".join(VERDICT.findall(text))
+        for tag in cell.metadata.get("tags", []):
+            if tag.startswith(f"{kind}-"):
+                text = "\n".join(
+                    output.get("text", "") or output.get("data", {}).get("text/plain", "")
+                    for below in cells[at + 1 : at + 3]
+                    for output in below.get("outputs", [])
+                )
+                found[tag.removeprefix(f"{kind}-")] = "".join(VERDICT.findall(text))
     return found
 
 
@@ -49,25 +53,16 @@ def test_the_readme_shows_pictures_of_the_committed_run():
 
 @pytest.mark.slow
 @notebooks
-def test_runs_as_committed(path):
-    done = execute.execute(path)
-    report(done)
-    untried = verdicts(done)
-    assert untried, "a notebook has exercises"
-    assert untried == dict.fromkeys(untried, "○")
-    assert done.left_behind == []
-
-
-@pytest.mark.slow
-@notebooks
-def test_the_solutions_are_right(path):
+def test_runs_from_top_to_bottom(path):
     # Some checkers ask for speed. A neighbour who takes a core away may spoil a race, but hardly two.
     for _ in range(2):
-        done = execute.execute(path, execute.SOLUTIONS / f"{path.stem}.py", quick=True)
+        done = execute.execute(path, execute.SOLUTIONS / f"{path.stem}.py")
         report(done)
-        solved = verdicts(done)
+        untried, solved = verdicts(done, "exercise"), verdicts(done, "solution")
+        assert untried, "a notebook has exercises"
+        assert untried == dict.fromkeys(untried, "○")
+        assert untried.keys() == solved.keys()
+        assert done.left_behind == []
         if set(solved.values()) == {"✓"}:
             break
-    assert solved, "a notebook has exercises"
     assert solved == dict.fromkeys(solved, "✓")
-    assert done.left_behind == []

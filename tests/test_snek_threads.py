@@ -113,9 +113,7 @@ def test_other_threads_run_during_the_call(call):
     assert len(middle) >= 3, f"{len(inside)} ticks in {end - begin:.3f} s"
 
 
-@pytest.mark.skipif(
-    "libasan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer's frames are larger"
-)
+@pytest.mark.skipif(children.ASAN, reason="AddressSanitizer's frames are larger")
 @pytest.mark.parametrize("kernel", snek.kernels())
 def test_a_thread_with_the_smallest_stack(kernel):
     """Smallest that the system gives a Python thread: kernels keep what they work on there."""

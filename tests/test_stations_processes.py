@@ -6,6 +6,7 @@ import sys
 import builds
 import children
 import pytest
+from children import forks_beside_threads, needs_fork
 
 PRELUDE = """
 import ctypes, mmap, os, signal, sys, threading, time
@@ -38,7 +39,6 @@ def long_lines(gigabytes=16.0):
     return (ctypes.c_char * (times * len(block))).from_address(start)
 """
 needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="uses Linux's mmap and /proc")
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
 def test_a_file_that_is_truncated_meanwhile(tmp_path):
@@ -218,7 +218,7 @@ signal.setitimer(signal.ITIMER_REAL, 0)
 
 @needs_fork
 @needs_linux
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=forks_beside_threads)])
 def test_fork_in_the_middle_of_a_call(threads):
     """By a signal handler. The parent's result is whole; the child's too, or it is told that the helpers are gone."""
     children.run(
@@ -266,6 +266,7 @@ check()
 
 
 @needs_fork
+@forks_beside_threads
 def test_fork_after_the_pool_has_run():
     children.run(
         PRELUDE

@@ -4,7 +4,7 @@
     python tools/execute.py 01 02              only these
     python tools/execute.py 02 --save          and store the outputs in the file: the way committed outputs are made;
                                                a picture of a cell tagged figure-NAME goes to figures/NAME.png, too
-    python tools/execute.py 02 --solutions     with the solutions in the exercise cells (cannot be saved)
+    python tools/execute.py 02 --solutions     and below each exercise the same again, solved (cannot be saved)
 
 The kernel is the Python that runs this file, whatever other kernels are registered on the machine. It works in
 notebooks/, with IPython's defaults (no start-up files, no history) and a folder of its own for temporary files, so that
@@ -33,6 +33,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 
 from canonical import FIGURES, NOTEBOOKS, ROOT, SOLUTIONS, canonical, course, read, write
 
@@ -68,12 +69,13 @@ def execute(
 ) -> ExecutedNotebook:
     """Run the notebook at `path` and return it with its outputs; the file stays as it is.
 
-    `solutions`: a file whose `# %% exercise-N` sections replace the cells tagged `exercise-N`. `quick`: smaller
-    measurements (FAST_SNEK_QUICK=1). `progress(number, count)` is called before each cell. Raises NotebookFailed.
+    `solutions`: a file whose `# %% exercise-N` sections are tried where the notebook's own cells have been: see
+    repeat_exercises. `quick`: smaller measurements (FAST_SNEK_QUICK=1). `progress(number, count)` is called before each
+    cell. Raises NotebookFailed.
     """
     notebook = read(path)
     if solutions:
-        put_in(notebook, read_solutions(solutions))
+        repeat_exercises(notebook, read_solutions(solutions))
     done = ExecutedNotebook(path, notebook)
     segments = _shared_memory()
     with _kernel(notebook, quick, timeout, done.left_behind) as client:
@@ -110,13 +112,29 @@ def read_solutions(path: Path) -> dict[str, str]:
     return {tag: source.strip() for tag, source in zip(parts[::2], parts[1::2], strict=True)}
 
 
-def put_in(notebook: NotebookNode, solutions: dict[str, str]) -> None:
-    """Replace the source of each cell tagged exercise-N; every exercise needs its solution, and the reverse."""
-    stubs = {tag: cell for cell in notebook.cells for tag in exercise_tags(cell)}
-    if stubs.keys() != solutions.keys():
+def repeat_exercises(notebook: NotebookNode, solutions: dict[str, str]) -> None:
+    """Below each exercise put its cells once more, with the solution (tagged solution-N) in the place of the stub.
+
+    So one run does what learners do, Run All and then the exercises. An exercise ends at the next text, or exercise.
+    Every exercise needs its solution, and the reverse.
+    """
+    stubs = {tag for cell in notebook.cells for tag in exercise_tags(cell)}
+    if stubs != solutions.keys():
         raise NotebookFailed(f"the notebook has {sorted(stubs)}, its solutions have {sorted(solutions)}")
-    for tag, cell in stubs.items():
-        cell.source = solutions[tag]
+    cells, again = [], []
+    for cell in notebook.cells:
+        tags = exercise_tags(cell)
+        if tags or cell.cell_type != "code":
+            cells += again
+            again = []
+        cells.append(cell)
+        if tags:
+            (tag,) = tags
+            solved = new_code_cell(solutions[tag], metadata={"tags": [tag.replace("exercise", "solution")]})
+            again.append(solved)
+        elif again:
+            again.append(new_code_cell(cell.source, metadata=cell.metadata))
+    notebook.cells = cells + again
 
 
 def exercise_tags(cell: NotebookNode) -> list[str]:
@@ -293,7 +311,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("notebooks", nargs="*", metavar="NN", help="number or name; all when none is given")
     parser.add_argument("--save", action="store_true", help="store the outputs in the notebook")
-    parser.add_argument("--solutions", action="store_true", help="with the solutions in the exercise cells")
+    parser.add_argument("--solutions", action="store_true", help="and try the solutions, too")
     parser.add_argument("--quick", action="store_true", help="smaller measurements, as the tests use")
     options = parser.parse_args(arguments)
     if options.save and (options.solutions or options.quick):

@@ -32,11 +32,19 @@ def compiler_version():
 
 
 def build(command, run=subprocess.run):
-    """Run a compiler. Raises RuntimeError with what it says."""
+    """Run a compiler and return what it prints. Raises RuntimeError with that when it fails."""
     command = [str(part) for part in command]
     done = run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError("{} failed:\n{}".format(" ".join(command), done.stdout + done.stderr))
+    return done.stdout.strip()
+
+
+def mojo(arguments):
+    """Run the compiler of Mojo's wheel, as build does."""
+    from mojo.run import subprocess_run_mojo
+
+    return build(arguments, subprocess_run_mojo)
 
 
 def runner(library, task, threads):

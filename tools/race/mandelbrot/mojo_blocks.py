@@ -16,17 +16,16 @@ FILES = ("mojo_blocks.mojo", "_rows.py")
 
 
 def version():
-    from mojo.run import subprocess_run_mojo
+    import _rows
 
-    return subprocess_run_mojo(["--version"], capture_output=True, text=True).stdout.strip()
+    return _rows.mojo(["--version"])
 
 
 def prepare(task, threads, folder):
     import _rows
-    from mojo.run import subprocess_run_mojo
 
     library = folder / "mojo_blocks.so"
-    source = pathlib.Path(__file__).with_name("mojo_blocks.mojo")
     if not library.exists():
-        _rows.build(["build", source, "--emit", "shared-lib", "-o", library], subprocess_run_mojo)
+        source = pathlib.Path(__file__).with_name("mojo_blocks.mojo")
+        _rows.mojo(["build", source, "--emit", "shared-lib", "-o", library])
     return _rows.runner(library, task, threads)
