@@ -147,7 +147,7 @@ def test_as_many_threads_work_as_were_asked_for(threads):
     out = children.run(f"""
         from test_snek_threads import *
         out = blank(600, 600)
-        snek.mandelbrot(out, max_iter=80_000, threads={threads})
+        snek.mandelbrot(out, max_iter=20_000, threads={threads})
         busy = sorted(seconds_of_threads().values())
         print(len(busy), sum(busy), *busy)
     """)
