@@ -148,7 +148,9 @@ def test_a_failing_cell_leaves_no_shared_memory(notebook):
 
 def test_solutions_are_tried_below_the_exercises(notebook, tmp_path):
     """Stub and checker, then solution and checker, exercise by exercise; the file and its cells stay as they are."""
-    path = notebook("answer = None", "print(answer)", "# text", "answer = 0", "print(-answer)", "print('end')")
+    path = notebook(
+        "answer = None", "print(answer)", "# text", "answer = 0", "print(-answer)", "print('end')"
+    )
     course = canonical.read(path)
     course.cells[1].metadata["tags"] = ["exercise-1"]
     course.cells[3] = new_markdown_cell("# text")

@@ -12,7 +12,10 @@ from test_pool import ADDRESS, run, sanitized_program
 import snek
 
 DRIVER = builds.ROOT / "tests" / "c" / "kernel_driver.c"
-FILES = [DRIVER, *builds.sources("kernels/mandelbrot*.c", "kernels/pool.c", "kernels/simd.c")]
+FILES = [
+    DRIVER,
+    *builds.sources("kernels/mandelbrot*.c", "kernels/pool.c", "kernels/cpus.c", "kernels/simd.c"),
+]
 CPUINFO = Path("/proc/cpuinfo")
 
 

@@ -1,7 +1,9 @@
 """The pool and the other kernels in plain C, without Python: under ThreadSanitizer and AddressSanitizer."""
 
 import ctypes
+import os
 import subprocess
+import threading
 
 import builds
 import pytest
@@ -185,8 +187,27 @@ def test_quota(kernels, tmp_path, membership, files, cpus):
 
 
 def test_usable_cpus(kernels):
-    import os
-
     assert 1 <= kernels.cpus_usable() <= kernels.cpus_in_affinity()
     if hasattr(os, "sched_getaffinity"):
         assert kernels.cpus_in_affinity() == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs sched_setaffinity")
+def test_a_thread_moves_off_a_cpu(kernels):
+    """It goes where it may, and may run afterwards where it might before. In a thread: the rest of this process stays."""
+    two = sorted(os.sched_getaffinity(0))[:2]
+    if len(two) < 2:
+        pytest.skip("one CPU")
+    seen = []
+
+    def work():
+        for taken in [two[:1], two[1:], [-1, *two[:1], 10**9], two, []]:
+            os.sched_setaffinity(0, two[:1])  # to the first of them...
+            os.sched_setaffinity(0, two)
+            kernels.cpus_move_off((ctypes.c_int * len(taken))(*taken), ctypes.c_size_t(len(taken)))
+            seen.append((kernels.cpus_current() in taken, sorted(os.sched_getaffinity(0))))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [(False, two), (False, two), (False, two), (True, two), (False, two)]

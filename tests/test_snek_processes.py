@@ -1,6 +1,5 @@
 """`snek` and what happens to processes: Ctrl-C, fork, several interpreters, the end. Each test has a child of its own."""
 
-import os
 import signal
 import sys
 

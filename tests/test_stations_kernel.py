@@ -12,7 +12,12 @@ import pytest
 import twins
 
 KERNELS = builds.CSRC / "kernels"
-FILES = [builds.ROOT / "tests" / "c" / "stations_driver.c", KERNELS / "stations.c", KERNELS / "pool.c"]
+FILES = [
+    builds.ROOT / "tests" / "c" / "stations_driver.c",
+    KERNELS / "stations.c",
+    KERNELS / "pool.c",
+    KERNELS / "cpus.c",
+]
 THREAD = ["-fsanitize=thread", "-fno-omit-frame-pointer"]
 ADDRESS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
 PORTABLE = ["-DSTATIONS_PORTABLE"]

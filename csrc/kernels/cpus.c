@@ -1,9 +1,15 @@
-/* cpus.c: how many CPUs this process may use, which in a container is fewer than the machine has.
+/* cpus.c: how many CPUs this process may use, which in a container is fewer than the machine has; and which of them the
+   calling thread is on.
 
    In Python:
 
        def cpus_usable() -> int:
            return max(1, min(len(os.sched_getaffinity(0)), math.ceil(cgroup_quota())))
+
+       def cpus_move_off(cpus):
+           allowed = os.sched_getaffinity(0)
+           os.sched_setaffinity(0, allowed - cpus)    # to another one, at once
+           os.sched_setaffinity(0, allowed)           # and free to come back
 
    A quota of 1.5 CPUs gives 2: the second thread uses the half.
 
@@ -165,4 +171,41 @@ cpus_usable(void)
     }
 #endif
     return cpus > 0 ? cpus : 1;
+}
+
+/* The number of the CPU that the calling thread is on at this moment; -1: the system doesn't say. */
+int
+cpus_current(void)
+{
+#if defined(__linux__)
+    return sched_getcpu();
+#else
+    return -1;
+#endif
+}
+
+/* Moves the calling thread to a CPU that is none of these; it stays where it is when it may not run on another one.
+   The set of CPUs that it may run on is the same afterwards: read, and written back some microseconds later. */
+void
+cpus_move_off(const int *cpus, size_t count)
+{
+#if defined(__linux__)
+    cpu_set_t allowed, others;
+
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) { /* more CPUs than the set has room for */
+        return;
+    }
+    others = allowed;
+    for (size_t i = 0; i < count; i++) {
+        if (cpus[i] >= 0 && cpus[i] < CPU_SETSIZE) {
+            CPU_CLR((size_t)cpus[i], &others);
+        }
+    }
+    if (CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof others, &others) == 0) {
+        (void)sched_setaffinity(0, sizeof allowed, &allowed);
+    }
+#else
+    (void)cpus;
+    (void)count;
+#endif
 }

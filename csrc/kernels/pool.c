@@ -20,6 +20,10 @@
    * Chunks are handed out one by one, so uneven chunks even out.
    * Helpers start when first wanted, then sleep between jobs until the process ends. They block all signals: a signal
      is for the interpreter's own threads.
+   * A helper that joins a job goes to a CPU that no other worker of it is on. Linux likes to wake a thread on the CPU
+     of the thread that woke it, and looks again after milliseconds: a short job would be over by then, computed by all
+     its threads in turn on one CPU. It happens where others are busy, and in virtual machines, whose idle CPUs don't
+     look idle from inside.
    * After fork() a child has only the thread that forked. Handlers registered with pthread_atfork make the pool
      whole in the parent and empty in the child, whose next call starts helpers of its own.
    * A job lives on the heap, context included, never on the caller's stack: CPython up to 3.13 ends a daemon thread
@@ -37,6 +41,8 @@
 #endif
 
 #include "pool.h"
+
+#include "cpus.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -61,7 +67,8 @@ typedef struct job job;
 typedef struct {
     _Alignas(LINE) checkpoint check; /* first, so that a checkpoint's address is its worker's */
     job *job;
-    size_t index; /* 0: the thread that called pool_run */
+    size_t index;   /* 0: the thread that called pool_run */
+    atomic_int cpu; /* where it was when it joined: its number plus 1; 0: not known */
 } worker;
 
 struct job {
@@ -152,6 +159,25 @@ job_work(job *self, size_t index)
 
 /* ---- helpers ---- */
 
+/* Takes the calling helper off a CPU where another worker of its job is. */
+static void
+job_spread(job *self, size_t index)
+{
+    int taken[POOL_MAX_THREADS];
+    int here = cpus_current();
+    bool alone = true;
+
+    for (size_t i = 0; i < index; i++) {
+        taken[i] = atomic_load_explicit(&self->workers[i].cpu, memory_order_relaxed) - 1;
+        alone = alone && (taken[i] != here || here < 0);
+    }
+    if (!alone) {
+        cpus_move_off(taken, index);
+        here = cpus_current();
+    }
+    atomic_store_explicit(&self->workers[index].cpu, here + 1, memory_order_relaxed);
+}
+
 /* The oldest job that wants one more helper, or NULL. */
 static job *
 pool_find_job_lock_held(void)
@@ -184,6 +210,7 @@ pool_helper(void *unused)
         work->active++;
         pthread_mutex_unlock(&the_pool.lock);
 
+        job_spread(work, index);
         job_work(work, index);
 
         pthread_mutex_lock(&the_pool.lock);
@@ -355,6 +382,7 @@ pool_add(job *self)
     pthread_mutex_lock(&the_pool.lock);
     job **end = &the_pool.jobs;
 
+    atomic_store_explicit(&self->workers[0].cpu, cpus_current() + 1, memory_order_relaxed);
     while (*end != NULL) {
         end = &(*end)->next;
     }
