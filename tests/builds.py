@@ -20,7 +20,6 @@ CACHE = ROOT / "build" / "tests"
 PORTABLE_ONLY = {
     "kernels/mandelbrot.c": {
         '#if defined(__x86_64__)\n    {"avx2"': '#if 0\n    {"avx2"',
-        "#if defined(__x86_64__)\n    compute": "#if 0\n    compute",
     },
     **{
         f"kernels/mandelbrot_{name}.c": {"#if defined(__x86_64__)": "#if 0"}

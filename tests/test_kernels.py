@@ -103,9 +103,10 @@ DEFECTS = {
     "too large a cardioid": ("vector.h", "0.25 * ci * ci)", "0.27 * ci * ci)"),
     "goes round without returning": (
         "vector.h",
-        "at_most(fused(dr, dr, di * di), vector_of(0.0))",
-        "at_most(fused(dr, dr, di * di), vector_of(0.01))",
+        "equal(zr, g->zr) & equal(zi, g->zi)",
+        "at_most(zr, g->zr) & at_most(zi, g->zi)",
     ),
+    "goes on after a stop": ("vector.h", "    if (self->stopped) {\n        return false;\n    }\n", ""),
     "another orbit when it is replayed": (
         "vector.h",
         "for (int s = 0; s < steps; s += TURN)",

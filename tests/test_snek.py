@@ -15,6 +15,7 @@ import re
 import sys
 import threading
 import time
+import timeit
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -247,6 +248,23 @@ def test_any_window(kernel, size, window, max_iter, threads):
             twins.mandelbrot(*size, **arguments),
             exact_below=0,  # hypothesis finds points that come within one rounding of the circle
         )
+
+
+@pytest.mark.parametrize("kernel", snek.kernels())
+def test_a_point_that_hardly_moves_is_not_at_rest(kernel):
+    """So near the tip of the set that the square of what it moves by is less than any double."""
+    counts = draw(1, 1, xmin=-2, xmax=-2, ymin=1e-300, ymax=1e-300, kernel=kernel)
+    assert counts[0][0] < 1000 == draw(1, 1, xmin=-2, xmax=-2, ymin=0, ymax=0, kernel=kernel)[0][0]
+
+
+def test_a_small_picture_does_not_wait_for_the_choice_of_a_kernel():
+    """The CPU is asked what it can do once, not at every call: in a virtual machine that takes longer than a small picture."""
+    out = blank(1, 1)
+    seconds = {
+        kernel: min(timeit.repeat(lambda k=kernel: snek.mandelbrot(out, kernel=k), number=100, repeat=20))
+        for kernel in ("scalar", "auto")
+    }
+    assert seconds["auto"] < 20 * seconds["scalar"]
 
 
 # ---- mandelbrot: the arguments ----

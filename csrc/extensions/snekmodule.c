@@ -8,7 +8,7 @@
            kernels.mandelbrot_draw(memoryview(out), ...)
            return out
        def stations(source, *, threads=0): ...              # in stations.c
-       def kernels(): return tuple(kernel.name for kernel in mandelbrot_kernels if kernel.supported())
+       def kernels(): return tuple(kernel.name for kernel in kernels.mandelbrot_kernels_here())
 
    The shape of every function that computes: convert the arguments (Python code may run), acquire buffers, detach,
    compute in plain C, attach, release, return or raise. One label, `done`, releases what was taken.
@@ -52,7 +52,7 @@ static const char fib_doc[] =
     "n: 0 to 92.\n\n"
     "Raises TypeError if n is not an integer, ValueError if it is out of range.\n\n"
     "Threads: the thread state is detached (the GIL released) while it computes, from n = 16 on. Ctrl-C\n"
-    "stops it within 100 ms when it runs in the main thread.";
+    "stops it within 100 ms when it runs in the main thread, later where other threads keep the GIL busy.";
 
 /* fib(15) takes about a microsecond: below that, detaching would cost more than others could gain by it. */
 #define FIB_DETACH_FROM 16
@@ -93,13 +93,13 @@ static const char mandelbrot_doc[] =
     "    affinity, its cgroup's quota; -X cpu_count and PYTHON_CPU_COUNT override both from 3.14 on).\n"
     "kernel: one of kernels(), or 'auto', the last of them. They differ on a few pixels near the border of\n"
     "    the set, where the last bit of a rounding decides: on less than 0.05 % of them in windows such as\n"
-    "    the default one, on more in a window so deep that most of it is border.\n\n"
+    "    the default one, on more where most of the window is border and max_iter in the thousands.\n\n"
     "Raises TypeError for an argument of a wrong type; ValueError for a wrong value, and for a buffer of\n"
     "the wrong format or shape; BufferError for a buffer that is read-only or not contiguous.\n\n"
     "Threads: the thread state is detached (the GIL released) while it computes, and out can't be resized.\n"
     "Calls on different buffers may run at the same time; calls on one buffer race for its contents.\n"
-    "Ctrl-C stops it within 100 ms when it runs in the main thread; out then holds the counts of some\n"
-    "pixels, and in the others max_iter or what it held before.";
+    "Ctrl-C stops it within 100 ms when it runs in the main thread, later where other Python threads keep\n"
+    "the GIL busy; out then holds the counts of some pixels, and in the others max_iter or what it held before.";
 
 enum { OUT, XMIN, XMAX, YMIN, YMAX, MAX_ITER, THREADS, KERNEL, MANDELBROT_ARGUMENTS };
 
@@ -131,25 +131,26 @@ convert_picture(PyObject *const *bound, mandelbrot_picture *picture)
 static int
 convert_kernel(const snek_state *state, PyObject *object, const mandelbrot_kernel **kernel)
 {
-    bool fastest = object == NULL;
-
-    if (object != NULL && !PyUnicode_Check(object)) {
+    *kernel = &state->kernels[state->kernel_count - 1];
+    if (object == NULL) {
+        return 0;
+    }
+    if (!PyUnicode_Check(object)) {
         PyErr_Format(PyExc_TypeError, "kernel must be a str, not %.200s", Py_TYPE(object)->tp_name);
         return -1;
     }
-    fastest = fastest || PyUnicode_CompareWithASCIIString(object, "auto") == 0;
-    *kernel = NULL;
-    for (const mandelbrot_kernel *row = mandelbrot_kernels; row->name != NULL; row++) {
-        if ((fastest || PyUnicode_CompareWithASCIIString(object, row->name) == 0) && mandelbrot_supported(row)) {
-            *kernel = row;
+    if (PyUnicode_CompareWithASCIIString(object, "auto") == 0) {
+        return 0;
+    }
+    for (size_t i = 0; i < state->kernel_count; i++) {
+        *kernel = &state->kernels[i];
+        if (PyUnicode_CompareWithASCIIString(object, (*kernel)->name) == 0) {
+            return 0;
         }
     }
-    if (*kernel == NULL) {
-        PyErr_Format(PyExc_ValueError, "kernel must be 'auto' or one that this CPU can run, %R, not %.100R",
-                     state->kernels, object);
-        return -1;
-    }
-    return 0;
+    PyErr_Format(PyExc_ValueError, "kernel must be 'auto' or one that this CPU can run, %R, not %.100R",
+                 state->kernel_names, object);
+    return -1;
 }
 
 static PyObject *
@@ -211,7 +212,7 @@ static const char kernels_doc[] =
 static PyObject *
 snek_kernels(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
-    return Py_NewRef(snek_get_state(module)->kernels);
+    return Py_NewRef(snek_get_state(module)->kernel_names);
 }
 
 /* ---- the module ---- */
@@ -231,29 +232,20 @@ static PyMethodDef snek_methods[] = {
 
 /* The tuple that kernels() returns. */
 static PyObject *
-supported_kernels(void)
+names_of(const mandelbrot_kernel *kernels, size_t count)
 {
-    PyObject *names = PyList_New(0);
-    PyObject *result = NULL;
+    PyObject *names = PyTuple_New((Py_ssize_t)count);
 
-    if (names == NULL) {
-        return NULL;
-    }
-    for (const mandelbrot_kernel *row = mandelbrot_kernels; row->name != NULL; row++) {
-        if (mandelbrot_supported(row)) {
-            PyObject *name = PyUnicode_InternFromString(row->name);
+    for (size_t i = 0; names != NULL && i < count; i++) {
+        PyObject *name = PyUnicode_InternFromString(kernels[i].name);
 
-            if (name == NULL || PyList_Append(names, name) < 0) {
-                Py_XDECREF(name);
-                goto done;
-            }
-            Py_DECREF(name);
+        if (name == NULL) {
+            Py_CLEAR(names);
+        } else {
+            PyTuple_SET_ITEM(names, (Py_ssize_t)i, name);
         }
     }
-    result = PyList_AsTuple(names);
-done:
-    Py_DECREF(names);
-    return result;
+    return names;
 }
 
 /* Runs once in each interpreter that imports the module; its state is filled with zeros at that time. */
@@ -268,21 +260,22 @@ snek_exec(PyObject *module)
         return -1;
     }
 #endif
-    state->kernels = supported_kernels();
-    return state->kernels == NULL ? -1 : 0;
+    state->kernel_count = mandelbrot_kernels_here(state->kernels);
+    state->kernel_names = names_of(state->kernels, state->kernel_count);
+    return state->kernel_names == NULL ? -1 : 0;
 }
 
 static int
 snek_traverse(PyObject *module, visitproc visit, void *arg)
 {
-    Py_VISIT(snek_get_state(module)->kernels);
+    Py_VISIT(snek_get_state(module)->kernel_names);
     return 0;
 }
 
 static int
 snek_clear(PyObject *module)
 {
-    Py_CLEAR(snek_get_state(module)->kernels);
+    Py_CLEAR(snek_get_state(module)->kernel_names);
     return 0;
 }
 

@@ -17,12 +17,15 @@
 #include <Python.h>
 
 #include "../kernels/cpus.h"
+#include "../kernels/mandelbrot.h"
 #include "../kernels/pool.h"
 #include "parser.h"
 
 typedef struct {
-    PyObject *kernels; /* tuple of str: the names of the kernels that this CPU runs, slowest first */
-    int cpu_count;     /* from -X cpu_count or PYTHON_CPU_COUNT; -1: not given */
+    mandelbrot_kernel kernels[MANDELBROT_KERNELS_MOST]; /* those that this CPU runs, slowest first */
+    size_t kernel_count;
+    PyObject *kernel_names; /* tuple of str */
+    int cpu_count;          /* from -X cpu_count or PYTHON_CPU_COUNT; -1: not given */
 } snek_state;
 
 static inline snek_state *

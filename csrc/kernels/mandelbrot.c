@@ -18,40 +18,42 @@
    rows beside it), and large enough that fetching the next one costs nothing. */
 enum { TILE_MAX = 512, TILE_MIN = 64, TILES_PER_THREAD = 32 };
 
-/* The kernel that does less work, with the widest registers that this CPU has. */
-static void
-shortcut(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *check)
-{
-    mandelbrot_compute compute = mandelbrot_portable_shortcut;
-
+/* One row for each kind of register. */
+static const struct {
+    const char *name;
+    mandelbrot_compute compute, shortcut; /* every step; less work, or NULL */
+    bool (*supported)(void);              /* can this CPU run it? NULL: every CPU can */
+} table[] = {
+    {"scalar", mandelbrot_scalar, NULL, NULL},
+    {"portable", mandelbrot_portable, mandelbrot_portable_shortcut, NULL},
 #if defined(__x86_64__)
-    compute = simd_has_avx2() ? mandelbrot_avx2_shortcut : compute;
-    compute = simd_has_avx512() ? mandelbrot_avx512_shortcut : compute;
-    compute = simd_has_avx512_and_adders() ? mandelbrot_zen4_shortcut : compute;
+    {"avx2", mandelbrot_avx2, mandelbrot_avx2_shortcut, simd_has_avx2},
+    {"avx512", mandelbrot_avx512, mandelbrot_avx512_shortcut, simd_has_avx512},
+    {"zen4", mandelbrot_zen4, mandelbrot_zen4_shortcut, simd_has_avx512_and_adders},
 #elif defined(__aarch64__)
-    compute = mandelbrot_neon_shortcut;
+    {"neon", mandelbrot_neon, mandelbrot_neon_shortcut, NULL},
 #endif
-    compute(picture, tiles, check);
-}
-
-const mandelbrot_kernel mandelbrot_kernels[] = {
-    {"scalar", mandelbrot_scalar, NULL},
-    {"shortcut", shortcut, NULL}, /* fast, but not the last: "auto" takes every step */
-    {"portable", mandelbrot_portable, NULL},
-#if defined(__x86_64__)
-    {"avx2", mandelbrot_avx2, simd_has_avx2},
-    {"avx512", mandelbrot_avx512, simd_has_avx512},
-    {"zen4", mandelbrot_zen4, simd_has_avx512_and_adders},
-#elif defined(__aarch64__)
-    {"neon", mandelbrot_neon, NULL},
-#endif
-    {NULL, NULL, NULL},
 };
 
-bool
-mandelbrot_supported(const mandelbrot_kernel *kernel)
+_Static_assert(sizeof table / sizeof *table + 1 <= MANDELBROT_KERNELS_MOST, "room for the table, and the shortcut");
+
+size_t
+mandelbrot_kernels_here(mandelbrot_kernel *kernels)
 {
-    return kernel->supported == NULL || kernel->supported();
+    enum { SHORTCUT = 1 }; /* its place: fast, but not the last, for "auto" takes every step */
+    size_t count = 0;
+
+    kernels[SHORTCUT].name = "shortcut";
+    for (size_t row = 0; row < sizeof table / sizeof *table; row++) {
+        if (table[row].supported == NULL || table[row].supported()) {
+            kernels[count++] = (mandelbrot_kernel){table[row].name, table[row].compute};
+            count += count == SHORTCUT;
+            if (table[row].shortcut != NULL) { /* the one with the widest registers */
+                kernels[SHORTCUT].compute = table[row].shortcut;
+            }
+        }
+    }
+    return count;
 }
 
 /* How the picture is cut: `across` tiles side by side, numbered row after row. */
@@ -121,7 +123,7 @@ mandelbrot_draw(const mandelbrot_picture *picture, const mandelbrot_kernel *kern
         return POOL_DONE;
     }
     ptrdiff_t pixels = picture->height * picture->width; /* fits: the buffer holds them */
-    ptrdiff_t tile = pixels / (ptrdiff_t)(threads * TILES_PER_THREAD);
+    ptrdiff_t tile = pixels / (ptrdiff_t)((threads > 0 ? threads : 1) * TILES_PER_THREAD);
     tile = tile > TILE_MAX ? TILE_MAX : tile < TILE_MIN ? TILE_MIN : tile;
     self.tile_columns = smaller(picture->width, tile);
     self.tile_rows = smaller(picture->height, tile / self.tile_columns);

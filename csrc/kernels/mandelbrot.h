@@ -41,16 +41,16 @@ typedef void (*mandelbrot_compute)(const mandelbrot_picture *picture, mandelbrot
 typedef struct {
     const char *name;
     mandelbrot_compute compute;
-    bool (*supported)(void); /* can this CPU run it? NULL: every CPU can */
 } mandelbrot_kernel;
 
-/* Slowest first, ends with a row whose name is NULL. */
-extern const mandelbrot_kernel mandelbrot_kernels[];
+enum { MANDELBROT_KERNELS_MOST = 8 };
 
-bool mandelbrot_supported(const mandelbrot_kernel *kernel);
+/* The kernels that this CPU can run, slowest first; returns their number. Ask once: the question takes microseconds in
+   a virtual machine, where each cpuid instruction is a call of the hypervisor. */
+size_t mandelbrot_kernels_here(mandelbrot_kernel kernels[MANDELBROT_KERNELS_MOST]);
 
-/* Fills the picture with `threads` threads, the calling one among them. `interrupted(context)` is called on the
-   calling thread, many times a second; see pool_run. */
+/* Fills the picture with `threads` threads, the calling one among them, 1 at least. `interrupted(context)` is called on
+   the calling thread, many times a second; see pool_run. */
 pool_status mandelbrot_draw(const mandelbrot_picture *picture, const mandelbrot_kernel *kernel, size_t threads,
                             pool_interrupted interrupted, void *context);
 

@@ -7,6 +7,10 @@
 
    Threads: no state. Ownership: owns nothing. */
 
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF /* gcc is told so by -std=c11 */
+#endif
+
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif

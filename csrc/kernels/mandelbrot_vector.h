@@ -146,6 +146,12 @@ bounded(vector zr, vector zi)
     return at_most(fused(zr, zr, zi * zi), vector_of(4.0));
 }
 
+INLINE unsigned
+equal(vector a, vector b)
+{
+    return at_most(a, b) & at_most(b, a);
+}
+
 /* The first `count` lanes, all if there are fewer. */
 INLINE unsigned
 first_lanes(ptrdiff_t count)
@@ -329,6 +335,9 @@ fetch(stream *self)
     mandelbrot_tile *tile = &self->tile;
     int waiting = self->waiting.count;
 
+    if (self->stopped) {
+        return false;
+    }
     if (tile->row == tile->row_end) {
         if (!self->tiles->next(self->tiles, tile)) {
             return false;
@@ -391,9 +400,7 @@ settle(stream *self, group *g, unsigned busy, vector zr, vector zi)
         }
     }
     if (self->shortcut) { /* back where the block began: it will go round and round */
-        vector dr = zr - g->zr, di = zi - g->zi;
-
-        stay &= ~at_most(fused(dr, dr, di * di), vector_of(0.0));
+        stay &= ~(equal(zr, g->zr) & equal(zi, g->zi));
     }
     g->zr = zr;
     g->zi = zi;

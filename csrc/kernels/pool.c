@@ -18,8 +18,8 @@
      threads and interpreters, even from inside interrupted(), can be under way without a deadlock. Helpers join the
      oldest job that still wants some.
    * Chunks are handed out one by one, so uneven chunks even out.
-   * Helpers start when first wanted, then sleep between jobs until the process ends. They block all signals: a signal
-     is for the interpreter's own threads.
+   * Helpers start when first wanted, then sleep between jobs until the process ends. They block all signals but those
+     that they cause themselves, for faulthandler to report: a signal is for the interpreter's own threads.
    * A helper that joins a job goes to a CPU that no other worker of it is on. Linux likes to wake a thread on the CPU
      of the thread that woke it, and looks again after milliseconds: a short job would be over by then, computed by all
      its threads in turn on one CPU. It happens where others are busy, and in virtual machines, whose idle CPUs don't
@@ -55,7 +55,7 @@
 /* What threads write often lives this far apart: x86 fetches cache lines in pairs, Apple's are 128 bytes. */
 #define LINE 128
 
-/* A thread's stack. Kernels need a few kilobytes; sanitizers and debuggers like some more. */
+/* A thread's stack. Kernels need some 20 kilobytes; sanitizers and debuggers like some more. */
 #define STACK_BYTES (512 * 1024)
 
 /* How often a caller that waits for its helpers asks interrupted(). */
@@ -251,6 +251,10 @@ pool_start_helpers_lock_held(size_t count)
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
     sigfillset(&all);
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGBUS);
+    sigdelset(&all, SIGFPE);
+    sigdelset(&all, SIGILL);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* a thread starts with the mask of the one that creates it */
     while (the_pool.helpers < count) {
         pthread_t thread;

@@ -31,7 +31,7 @@ saved(unsigned state)
 {
     uint32_t low, high;
 
-    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return (low & state) == state;
 }
 
@@ -48,21 +48,21 @@ has(unsigned leaf1_ecx, unsigned leaf7_ebx, unsigned state)
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & leaf7_ebx) == leaf7_ebx;
 }
 
-/* AVX2 and fused multiply-add. */
+/* AVX2, fused multiply-add, and the counting of bits that compilers take for granted beside them. */
 bool
 simd_has_avx2(void)
 {
-    return has(bit_AVX | bit_FMA, bit_AVX2, YMM_STATE);
+    return has(bit_AVX | bit_FMA | bit_POPCNT, bit_AVX2, YMM_STATE);
 }
 
 /* The AVX-512 that all CPUs since 2017 have in common: F, DQ, BW and VL. */
 bool
 simd_has_avx512(void)
 {
-    return has(bit_AVX | bit_FMA, bit_AVX2 | bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL, ZMM_STATE);
+    return has(bit_AVX | bit_FMA | bit_POPCNT, bit_AVX2 | bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL, ZMM_STATE);
 }
 
-/* The same on AMD's cores, Zen 4 and later, which add elsewhere than they multiply. */
+/* The same on AMD's cores, Zen 4 and later, which have pipes of their own for additions. */
 bool
 simd_has_avx512_and_adders(void)
 {

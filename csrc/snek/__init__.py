@@ -9,8 +9,8 @@
     >>> snek.stations(b"Hamburg;12.0\nBulawayo;8.9\nHamburg;-2.5\n")
     {'Bulawayo': (8.9, 8.9, 8.9, 1), 'Hamburg': (-2.5, 4.8, 12.0, 2)}
 
-Every function may be called from any thread and any interpreter, and detaches the thread state (releases the GIL)
-while it computes. The C is in `csrc/` of the course, which explains it.
+Every function may be called from any thread and any interpreter; those that compute detach the thread state (release the
+GIL) meanwhile. The C is in `csrc/` of the course, which explains it.
 """
 
 from ._snek import fib, kernels, mandelbrot, nop, stations

@@ -2,9 +2,12 @@
    with the scalar one. Prints what is wrong and ends with 1, or prints the names of the kernels. Fit for sanitizers:
    each picture is a block of exactly its size. */
 
+#define _POSIX_C_SOURCE 200809L
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "kernels/mandelbrot.h"
 
@@ -23,6 +26,8 @@ typedef struct {
 enum { EXACT_BELOW = 20 };
 
 static int failures = 0;
+static mandelbrot_kernel kernels[MANDELBROT_KERNELS_MOST];
+static size_t kernel_count;
 
 static void
 compare(const picture *job, const mandelbrot_kernel *kernel, size_t threads, const int32_t *expected)
@@ -60,14 +65,47 @@ run(picture job)
     int32_t *expected = malloc((size_t)job.height * (size_t)job.width * sizeof *expected);
 
     mandelbrot_fill(expected, job.height, job.width, job.xmin, job.xmax, job.ymin, job.ymax, job.max_iter);
-    for (const mandelbrot_kernel *kernel = mandelbrot_kernels; kernel->name != NULL; kernel++) {
-        if (mandelbrot_supported(kernel)) {
-            for (size_t threads = 1; threads <= 3; threads += 2) {
-                compare(&job, kernel, threads, expected);
-            }
+    for (size_t k = 0; k < kernel_count; k++) {
+        for (size_t threads = 1; threads <= 3; threads += 2) {
+            compare(&job, &kernels[k], threads, expected);
         }
     }
     free(expected);
+}
+
+static int asked;
+
+static bool
+stop_once(checkpoint *check)
+{
+    (void)check;
+    return ++asked == 1;
+}
+
+/* One tile a row, without end. */
+static bool
+next_row(mandelbrot_tiles *tiles, mandelbrot_tile *tile)
+{
+    (void)tiles;
+    *tile = (mandelbrot_tile){0, 1, 0, 300};
+    return true;
+}
+
+/* A checkpoint that says stop need not say it again. */
+static void
+stopping(const mandelbrot_kernel *kernel)
+{
+    int32_t counts[300];
+    mandelbrot_picture job = {counts, 1, 300, OUTSIDE, 50};
+    mandelbrot_tiles tiles = {next_row};
+    checkpoint check = {CHECKPOINT_BUDGET, stop_once};
+
+    asked = 0;
+    kernel->compute(&job, &tiles, &check);
+    if (asked != 1) {
+        failures++;
+        printf("%s: asked %d times after it was told to stop\n", kernel->name, asked - 1);
+    }
 }
 
 int
@@ -77,6 +115,7 @@ main(void)
     static const int32_t depths[] = {0, 1, 2, 3, 9, 10, 11, 33, 34, 35, 70, 71, 105, 106, 107, 108, 178, 179, 333};
     static const int widths[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 255, 257, 511, 513, 1100};
 
+    kernel_count = mandelbrot_kernels_here(kernels);
     for (size_t d = 0; d < sizeof depths / sizeof *depths; d++) {
         run((picture){37, 53, DEFAULT, depths[d]});
         run((picture){24, 24, INSIDE, depths[d]});
@@ -93,10 +132,12 @@ main(void)
     run((picture){9, 9, 1e308, -1e307, -1e308, 1e-308, 50});
     run((picture){9, 9, 0.0, 0.0, 5e-324, 0.0, 50});
 
-    for (const mandelbrot_kernel *kernel = mandelbrot_kernels; failures == 0 && kernel->name != NULL; kernel++) {
-        if (mandelbrot_supported(kernel)) {
-            printf("%s\n", kernel->name);
-        }
+    alarm(100); /* ends a kernel that doesn't stop */
+    for (size_t k = 0; k < kernel_count; k++) {
+        stopping(&kernels[k]);
+    }
+    for (size_t k = 0; failures == 0 && k < kernel_count; k++) {
+        printf("%s\n", kernels[k].name);
     }
     return failures != 0;
 }

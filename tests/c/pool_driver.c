@@ -200,6 +200,8 @@ edges(void)
 static void
 pictures(void)
 {
+    mandelbrot_kernel kernels[MANDELBROT_KERNELS_MOST];
+    size_t kernel_count = mandelbrot_kernels_here(kernels);
     static const ptrdiff_t shapes[][2] = {{1, 1}, {3, 1300}, {1300, 3}, {50, 50}, {1, 4000}, {0, 9}, {9, 0}};
 
     for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
@@ -207,8 +209,8 @@ pictures(void)
         int32_t *one = malloc(pixels * 4 + 1), *many = malloc(pixels * 4 + 1);
 
         mandelbrot_fill(one, shapes[s][0], shapes[s][1], -2, 0.47, -1.12, 1.12, 60);
-        for (const mandelbrot_kernel *kernel = mandelbrot_kernels; kernel->name != NULL; kernel++) {
-            for (size_t threads = 1; threads <= 5 && mandelbrot_supported(kernel); threads++) {
+        for (const mandelbrot_kernel *kernel = kernels; kernel < kernels + kernel_count; kernel++) {
+            for (size_t threads = 0; threads <= 5; threads++) { /* 0 does as 1 */
                 mandelbrot_picture picture = {many, shapes[s][0], shapes[s][1], -2, 0.47, -1.12, 1.12, 60};
                 size_t different = 0;
 
