@@ -125,7 +125,7 @@ class Table(Shown):
         found += [
             f"ceiling: how much of it is reached. {CEILINGS[task.race]}.",
             "lines: of code, all source files of its own together, without comments, docstrings and blank lines.",
-            "build: to import, compile and warm up the first time, with nothing compiled yet; shown once for each competitor."
+            "build: to import, compile and warm up (some do the job once) with nothing compiled yet; shown once a competitor."
             " Ours is compiled by ./build.sh setup.",
             "memory: at most during the first job, its worker processes included, mapped files not.",
         ]
