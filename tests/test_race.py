@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -27,6 +28,7 @@ from workbench.results import Ratio
 ROOT = Path(__file__).resolve().parent.parent
 RACES = ("mandelbrot", "stations")
 EVERY = [pytest.param(each, id=f"{race}-{each.key}") for race in RACES for each in competitors(race)]
+CEILING = Outcome.ceiling  # the real one; see no_probe
 REQUIRED = [name for name in os.environ.get("FAST_SNEK_REQUIRE_PEERS", "").split(",") if name]
 
 FILE = '''"""Planted."""
@@ -182,6 +184,7 @@ FAILURES = {
     "exits": ("    import os\n    print('last words')\n    return lambda: os._exit(3)", "exit status 3; it said: last words"),
     "dies": ("    import os\n    return lambda: os.kill(os.getpid(), 11)", "SIGSEGV"),
     "no callable": ("    return None", "TypeError"),
+    "does not compile": ("    raise RuntimeError('cc failed')", "RuntimeError: cc failed"),
 }  # fmt: skip
 
 
@@ -253,7 +256,6 @@ def test_what_it_prints_does_not_garble_the_answers(plant, grid):
 
 
 UNAVAILABLE = {
-    "RuntimeError": "    raise RuntimeError('no compiler')",
     "Unavailable": "    class Unavailable(Exception): pass\n    raise Unavailable('no compiler')",
     "ImportError": "    import no_compiler",
 }
@@ -270,6 +272,56 @@ def test_what_is_missing_is_skipped_and_is_no_failure(plant, grid, prepare):
 def test_a_runtime_error_in_a_run_is_a_failure(plant, grid):
     outcome = race(grid, plant("    def run():\n        raise RuntimeError('half-way')\n    return run"))
     assert "half-way" in outcome.failed[0].reason
+
+
+def test_a_machine_without_a_compiler_or_openmp_is_no_failure(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools/race/mandelbrot")
+    import _rows
+
+    no_openmp = tmp_path / "cc"
+    no_openmp.write_text('#!/bin/sh\ncase "$*" in *-fopenmp*) exit 1;; esac\n', encoding="utf-8")
+    no_openmp.chmod(0o755)
+    monkeypatch.setenv("CC", str(no_openmp))
+    assert _rows.compiler() == [str(no_openmp)]
+    with pytest.raises(_rows.Unavailable, match="no OpenMP"):
+        _rows.with_openmp()
+    monkeypatch.delenv("CC")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(_rows.Unavailable, match="no C compiler"):
+        _rows.compiler()
+
+
+POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
+
+
+def test_a_library_finds_its_number_of_threads_before_it_is_imported(plant, grid):
+    check = f"    import os\n    assert [os.environ[name] for name in {POOLS}] == ['1'] * {len(POOLS)}\n"
+    assert not race(grid, plant(check + OURS)).failed
+
+
+def test_far_too_many_busy_cores_are_a_failure(plant, grid, monkeypatch):
+    monkeypatch.setattr(rounds, "MOST_BUSY", 0.01)
+    outcome = race(grid, plant(OURS))
+    assert not outcome.runners
+    assert ["cores busy" in note.reason for note in outcome.failed] == [True, True]
+
+
+def test_how_long_a_turn_and_a_preparation_may_take(plant, grid, monkeypatch):
+    asked: list[tuple[str, float, int]] = []
+    ask = rounds.Host.ask
+
+    def note(self, timeout, **command):
+        asked.append((command["do"], timeout, command.get("calls", 0)))
+        return ask(self, timeout, **command)
+
+    monkeypatch.setattr(rounds.Host, "ask", note)
+    race(grid, plant(OURS))
+    assert {timeout for do, timeout, _ in asked if do == "prepare"} == {rounds.PREPARE_TIMEOUT + grid.timeout}
+    turns = [(timeout, calls) for do, timeout, calls in asked if do == "run" and calls > 1]
+    assert turns
+    assert all(grid.timeout < timeout < 2 * grid.timeout for timeout, _ in turns)
+    large = tasks.grid(**{**tasks.DEFAULT, "width": 640, "height": 480})
+    assert large.timeout > grid.timeout + 10
 
 
 # --- interpreters ---------------------------------------------------------------------------------------------------------
@@ -414,7 +466,7 @@ def test_turns_are_really_taken_in_that_order(plant, grid, tmp_path):
 
 
 def runner(who: Entry, seconds: dict[int, float]) -> Runner:
-    return Runner(who, "1", "CPython 3.14", 2.0, 1.0, 5e6, 0.1, 1.0, 0.0, seconds)
+    return Runner(who, "1", "CPython 3.14", 2.0, 1.0, 5e6, 0.1, 0.0, dict.fromkeys(seconds, 1.0), seconds)
 
 
 def outcome_of(*runners: Runner, **changes) -> Outcome:
@@ -443,7 +495,7 @@ def test_few_rounds_have_wide_intervals_and_one_has_none():
         widths.append(ratio.high / ratio.low - 1)
     assert widths[0] > 2 * widths[1] > 0
     one = runner(SLOW, {0: 2.0})
-    assert "one round: none" in str(report.table(outcome_of(ours, one)))
+    assert "one round" in str(report.table(outcome_of(ours, one)))
 
 
 # --- table, CSV, figure ---------------------------------------------------------------------------------------------------
@@ -473,16 +525,40 @@ def test_the_table_says_what_was_measured(finished):
     rows = rows[: rows.index([])]
     assert rows == [
         ["1 thread"],
-        ["ours", "1.00 ms", "1.00x", "baseline", "3.00 G", "300.0%", "0", "2.00 s", "5.00 MB", "5"],
+        ["ours", "1.00 ms", "1.00x", "baseline", "3.00 G", "300.0%", "0", "5.00 MB", "5"],
         ["fast", "4.00 ms", "4.00x", "4.00 to 4.00", "750 M", "75.0%", "0", "2.00 s", "5.00 MB", "5"],
         ["“Somebody”", "2.00 ms", "quoted", "1.50 G"],
         ["2 threads"],
-        ["ours", "500 µs", "1.00x", "baseline", "3.00 G", "300.0%", "0", "2.00 s", "5.00 MB", "5"],
-        ["fast", "2.00 ms", "4.00x", "4.00 to 4.00", "750 M", "75.0%", "0", "2.00 s", "5.00 MB", "5"],
+        ["ours", "500 µs", "1.00x", "baseline", "3.00 G", "300.0%", "0", "5.00 MB", "5"],
+        ["fast", "2.00 ms", "4.00x", "4.00 to 4.00", "750 M", "75.0%", "0", "5.00 MB", "5"],
         ["1 thread, less work"],
-        ["sly", "100 µs", "0.100x", "0.100 to 0.100", "30.0 G", "3000.0%", "0", "2.00 s", "5.00 MB", "5"],
+        ["sly", "100 µs", "0.100x", "0.100 to 0.100", "30.0 G", "0", "2.00 s", "5.00 MB", "5"],
     ]
     assert any("a quotation, not measured here. a source" in line for line in lines)
+    assert max(map(len, lines)) <= 120
+
+
+def test_the_ceiling_is_no_competitor(finished):
+    ceiling = runner(entry("reads"), {0: 0.0001})
+    object.__setattr__(ceiling.entry.competitor, "ceiling", True)
+    finished.runners.append(ceiling)
+    lines = [line.split("  ")[0] for line in str(report.table(finished)).splitlines()]
+    assert (
+        lines.index("ours") < lines.index("fast") < lines.index("ceiling: reads") < lines.index("2 threads")
+    )
+
+
+def test_the_ceiling_is_of_one_thread_or_of_every_core(finished, monkeypatch):
+    monkeypatch.setattr(Outcome, "ceiling", CEILING)
+    finished.peaks.append(SimpleNamespace(cores=4, flops=8e9, flops_all=32e9))
+    assert [finished.ceiling(threads) for threads in (1, 2, 3, 4)] == [1e9, None, None, 4e9]
+    assert finished.of_ceiling(finished.runners[1]) is None
+
+
+def test_what_another_thread_count_compiled_is_not_built_for_nothing(finished):
+    finished.runners[3].build = 0.01  # finds what one thread compiled
+    assert finished.build(finished.runners[3]) == 2.0
+    assert finished.build(finished.runners[0]) is None  # ours
 
 
 def test_stations_have_bytes_and_rows_per_second(finished):
@@ -504,8 +580,11 @@ def test_the_csv_has_the_same_numbers(finished, tmp_path):
         seconds = [float(word) for word in row["seconds"].split()]
         assert float(row["median_seconds"]) == pytest.approx(statistics.median(seconds), rel=1e-5)
         assert float(row["work_per_second"]) == pytest.approx(3e6 / float(row["median_seconds"]))
-        assert float(row["of_ceiling"]) == pytest.approx(
-            float(row["work_per_second"]) / 1e9 / int(row["threads"])
+        share = float(row["work_per_second"]) / 1e9 / int(row["threads"])
+        assert (
+            row["of_ceiling"] == ""
+            if row["work"] == "less"
+            else float(row["of_ceiling"]) == pytest.approx(share)
         )
         assert float(row["times_ours_low"]) <= float(row["times_ours"]) <= float(row["times_ours_high"])
         assert float(row["best_seconds"]) <= float(row["median_seconds"]) <= float(row["worst_seconds"])
@@ -627,9 +706,10 @@ def test_the_quick_race_with_whoever_is_installed(race):
         assert float(row["cores_busy_waiting"]) < 0.5, f"{name} with {threads} threads does not sleep"
         assert 0 < float(row["median_seconds"]) < 60
         assert 1e6 < float(row["memory_bytes"]) < 4e9
-        assert float(row["of_ceiling"]) > 0
+        assert row["of_ceiling"] == "" if row["work"] == "less" else float(row["of_ceiling"]) > 0
     for part in (f"build/quick/{race}.csv", "ours", "1 thread"):
         assert part in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 120
 
 
 @pytest.mark.parametrize(
@@ -647,8 +727,11 @@ def test_what_is_no_number_of_rows(text, capsys):
 
 
 @pytest.mark.parametrize(
-    "words", [["--threads=0"], ["--threads=two"], ["--threads="], ["--only=numba_njit"], ["chess"]]
-)
+    "words",
+    [["--threads=0"], ["--threads=two"], ["--threads="], ["--threads=1,999"], ["--only=numba_njit"], ["chess"],
+     ["mandelbrot", "--only=,"], ["mandelbrot", "--rows=5"],
+     *([f"--budget={wrong}"] for wrong in ("nan", "inf", "-1", "0", "long"))],
+)  # fmt: skip
 def test_what_the_command_line_refuses(words, capsys):
     with pytest.raises(SystemExit):
         bench.arguments(words)
@@ -665,6 +748,40 @@ def test_an_unknown_competitor_is_refused_in_one_line():
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_what_cannot_be_imported_is_named_in_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["bench", "mandelbrot"])
+    monkeypatch.setitem(sys.modules, "snek", None)
+    assert bench.main() == 2
+    assert "snek" in (said := capsys.readouterr().err)
+    assert said.endswith("(./build.sh setup)\n")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "written"),
+    [
+        (["stations"], "build/stations.csv"),
+        (["stations", "--quick"], "build/quick/stations.csv"),
+        (["stations", "--rows=7"], "build/a-grid.csv"),
+        (["stations", "--budget=9"], "build/partial/stations.csv"),
+        (["stations", "--quick", "--only=read_only"], "build/quick/partial/stations.csv"),
+    ],
+)
+def test_a_partial_run_does_not_replace_the_numbers_of_the_whole(tmp_path, monkeypatch, words, written):
+    outcome = outcome_of(runner(OUR, {0: 1.0}))
+    object.__setattr__(outcome.task, "slug", "a-grid")
+    monkeypatch.setattr(bench, "ROOT", tmp_path)
+    monkeypatch.setattr(bench.tasks, "stations", lambda rows: [outcome.task])
+    monkeypatch.setattr(bench.rounds, "race", lambda *_, **__: outcome)
+    monkeypatch.setattr(sys, "argv", ["bench", *words])
+    monkeypatch.setenv("FAST_SNEK_QUICK", "")
+    assert bench.main() == 0
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")} == {
+        written,
+        str(Path(written).with_name("a-grid.png")),
+    }
+
+
 def test_ratios_are_of_the_workbench(finished):
     assert isinstance(finished.ratio(finished.runners[2], finished.runners[0]), Ratio)
 
@@ -676,17 +793,24 @@ def test_a_field_can_be_put_together_by_hand(plant, grid):
     assert len(report.records(outcome)) == len(chosen)
 
 
-def test_who_is_busy_while_others_have_their_turn_is_named(plant, grid):
-    spins = (
-        RIGHT
-        + """
+SPINS = {
+    "a thread": """
     import threading
     def spin():
         while True: pass
     threading.Thread(target=spin, daemon=True).start()
-    return counts"""
-    )
-    outcome = race(grid, plant(spins), budget=1)
+    return counts""",
+    "a worker process": """
+    import subprocess, sys
+    subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    return counts""",
+}
+
+
+@pytest.mark.parametrize("spins", SPINS.values(), ids=SPINS)
+def test_who_is_busy_while_others_have_their_turn_is_named(plant, grid, spins, monkeypatch):
+    monkeypatch.setattr(rounds, "MOST_BUSY", 99)
+    outcome = race(grid, plant(RIGHT + spins), budget=1)
     lazy, busy = outcome.runners
     assert lazy.busy_waiting < 0.1 < 0.3 < busy.busy_waiting
     assert any(

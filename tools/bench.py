@@ -1,12 +1,14 @@
 """Race Python's fast roads against each other on this machine: `./build.sh bench [mandelbrot|stations] [--quick]`.
 
-A table here, the numbers (CSV) and a figure in build/. Exit status 1 when a competitor returns a wrong result, crashes or hangs.
+A table here, the numbers (CSV) and a figure in build/. Exit status 1 when a competitor returns a wrong result, crashes, hangs or
+keeps far more cores busy than it was given threads.
 The competitors: tools/race/mandelbrot/ and tools/race/stations/, one file each. How it works: tools/race/__init__.py.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import sys
@@ -17,6 +19,7 @@ sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "notebooks")]
 
 from race import field, report, rounds, tasks  # noqa: E402
 from race.contract import BrokenContract  # noqa: E402
+from workbench.cores import usable_cores  # noqa: E402
 from workbench.machine import machine  # noqa: E402
 
 RACES = ("mandelbrot", "stations")
@@ -40,16 +43,43 @@ def counts(text: str) -> list[int]:
     """Read 1,2,4."""
     if not re.fullmatch(r"[1-9]\d{0,2}(,[1-9]\d{0,2})*", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers of threads: 1,2,4 is")
-    return [int(word) for word in text.split(",")]
+    numbers = [int(word) for word in text.split(",")]
+    if max(numbers) > usable_cores():
+        raise argparse.ArgumentTypeError(f"{max(numbers)} threads: there are {usable_cores()} cores here")
+    return numbers
+
+
+def seconds(text: str) -> float:
+    """Read 60 or 2.5."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds: 60 is")
+    return value
+
+
+def names(text: str) -> list[str]:
+    """Read numba_njit,c_scalar."""
+    if not (found := [name.strip() for name in text.split(",") if name.strip()]):
+        raise argparse.ArgumentTypeError(f"{text!r} names no file of tools/race/: numba_njit,c_scalar does")
+    return found
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="./build.sh bench", description=__doc__.splitlines()[0])
+    columns = "\n".join(f"  {name:20}{about}" for name, about in report.COLUMNS.items())
+    parser = argparse.ArgumentParser(
+        prog="./build.sh bench",
+        description=__doc__.splitlines()[0],
+        epilog=f"the columns of the CSV:\n{columns}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("race", nargs="?", choices=RACES, help="one race; both without")
     parser.add_argument("--quick", action="store_true", help="small tasks, few rounds: does everything work?")
     parser.add_argument(
-        "--only", metavar="A,B", default="", help="these competitors and ours (names of files)"
+        "--only", type=names, metavar="A,B", default=[], help="these competitors and ours (names of files)"
     )
     parser.add_argument(
         "--rows", type=number, help="stations: how many rows, 100M for example (default: 10M)"
@@ -57,10 +87,12 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--threads", type=counts, metavar="N,M", help="numbers of threads (default: one, and every core)"
     )
-    parser.add_argument("--budget", type=float, metavar="SECONDS", help="of rounds, for each table")
+    parser.add_argument("--budget", type=seconds, metavar="SECONDS", help="of rounds, for each table")
     options = parser.parse_args(words)
     if options.only and not options.race:
         parser.error("--only needs to know which race: mandelbrot or stations")
+    if options.rows and options.race == "mandelbrot":
+        parser.error("--rows is of the other race: stations")
     return options
 
 
@@ -69,23 +101,23 @@ def main() -> int:
     options = arguments()
     if options.quick:
         os.environ["FAST_SNEK_QUICK"] = "1"
-    folder = (
-        ROOT / "build" / ("quick" if options.quick else "")
-    )  # what a quick run finds does not replace the real thing
+    # What a quick run finds, or one with some of the competitors or rounds, does not replace the real thing.
+    partial = options.only or options.threads or options.budget
+    folder = ROOT / "build" / ("quick" if options.quick else "") / ("partial" if partial else "")
     folder.mkdir(parents=True, exist_ok=True)
     print(machine(), flush=True)
     wrong = False
     for race in [options.race] if options.race else RACES:
         outcomes = []
-        only = [name for name in options.only.split(",") if name]
         try:
-            entered = field.find(race, only=only, threads=options.threads)
+            entered = field.find(race, only=options.only, threads=options.threads)
             if race == "mandelbrot":
                 todo = tasks.mandelbrot(quick=options.quick)
             else:
                 todo = tasks.stations(options.rows or (QUICK_ROWS if options.quick else ROWS))
-        except (BrokenContract, ValueError, OSError) as problem:
-            print(f"bench: {problem}", file=sys.stderr)
+        except (BrokenContract, ImportError, ValueError, OSError) as problem:
+            cure = "  (./build.sh setup)" if isinstance(problem, ImportError) else ""
+            print(f"bench: {problem}{cure}", file=sys.stderr)
             return 2
         for task in todo:
             budget = options.budget or (QUICK_BUDGET if options.quick else BUDGETS[race])
@@ -97,9 +129,9 @@ def main() -> int:
                 picture = folder / f"{task.slug}.png"
                 report.figure(outcome).save(picture)
                 print(f"\nDrawn: {picture.relative_to(ROOT)}")
-        numbers = folder / f"{race}.csv"
+        numbers = folder / f"{todo[0].slug if options.rows and race == 'stations' else race}.csv"
         report.write_csv(outcomes, numbers)
-        print(f"Written: {numbers.relative_to(ROOT)}")
+        print(f"Written: {numbers.relative_to(ROOT)} (its columns: ./build.sh bench --help)")
     return 1 if wrong else 0
 
 

@@ -19,7 +19,9 @@ whatever interpreter can host it (PyPy, Python 3.9 or newer), in a process of it
                                         result. `threads`: how many it must use, no more. `folder`: a pathlib.Path for compiled
                                         files, kept for the next run of the same version.
 
-`prepare` raises RuntimeError, or an exception class of its own named Unavailable, with the reason, where something is missing.
+`prepare` raises ImportError, or an exception class of its own named Unavailable, with the reason, where something is missing:
+the competitor is skipped. Any other exception is a failure of the race, as a wrong result is, and so are far more busy cores
+than `threads`.
 What `task` holds and `run` returns: tasks.py.
 """
 

@@ -46,8 +46,10 @@ def prepare(command):
     folder.mkdir(parents=True, exist_ok=True)
     run = competitor.prepare(types.SimpleNamespace(**command["task"]), command["threads"], folder)
     seconds = time.perf_counter() - begin
-    first = folder / "first-build-{}.json".format(command["threads"])
-    if not first.exists():  # later runs find the compiled files here; the table tells what the first one cost
+    first = folder / "first-build.json"
+    if (
+        not first.exists()
+    ):  # whoever comes later finds the compiled files; the table tells what the first had to pay
         first.write_text(json.dumps(seconds))
     python = f"{platform.python_implementation()} {platform.python_version()}"
     if platform.python_implementation() == "PyPy":
@@ -57,7 +59,7 @@ def prepare(command):
 
 
 def processor_seconds():
-    """What this process and its finished children have kept processors busy for."""
+    """What this process and its finished children have kept processors busy for. Of those alive hosts.py knows."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
@@ -93,9 +95,7 @@ def write(result, path):
 
 def failure(error, preparing):
     """What to say about an exception: `missing` marks those that mean "not here", see contract.py."""
-    missing = preparing and (
-        type(error).__name__ in ("Unavailable", "RuntimeError") or isinstance(error, ImportError)
-    )
+    missing = preparing and (type(error).__name__ == "Unavailable" or isinstance(error, ImportError))
     message = f"{type(error).__name__}: {error}" if not missing else str(error)
     traceback.print_exception(type(error), error, error.__traceback__)
     return {"error": message, "missing": missing}

@@ -19,7 +19,7 @@ from race.field import ROOT, Entry
 
 BUILD = ROOT / "build" / "race"
 HOST = Path(__file__).with_name("host.py")
-PREPARE_TIMEOUT = 300.0  # seconds: a compiler may need a minute on a slow machine
+PREPARE_TIMEOUT = 300.0  # seconds, and those of a job on top: a compiler may need a minute on a slow machine
 
 
 class Failed(Exception):
@@ -55,9 +55,13 @@ class Host:
                 start_new_session=True,  # so that its own children can be ended with it
             )
         self._unread = b""
+        self._workers: list[psutil.Process] = []
+        self._rested = 0.0, 0.0  # since when it should sleep, and what its workers had worked until then
 
     def ask(self, timeout: float, **command: Any) -> dict[str, Any]:
         """Send a command and return the answer. Raises Failed when there is none in time, or a bad one."""
+        begin, worked = time.monotonic(), self._worked()
+        idle, restless = begin - self._rested[0], worked - self._rested[1]
         try:
             self.process.stdin.write(json.dumps(command).encode() + b"\n")
             self.process.stdin.flush()
@@ -67,7 +71,25 @@ class Host:
         if "error" in answer:
             self.end()
             raise Failed(answer["error"], answer["missing"])
+        self._rested = time.monotonic(), self._worked()
+        if command["do"] == "run":
+            answer["busy"] += (self._rested[1] - worked) / command["calls"]
+        answer["busy_waiting"] += restless / idle if idle > 0.05 else 0.0
         return answer
+
+    def settle(self) -> None:
+        """Find the worker processes that it keeps: what they do is in its own account only once they have ended."""
+        with contextlib.suppress(psutil.Error):
+            self._workers = psutil.Process(self.process.pid).children(recursive=True)
+        self._rested = time.monotonic(), self._worked()
+
+    def _worked(self) -> float:
+        """The processor seconds of those workers that are alive."""
+        seconds = 0.0
+        for worker in self._workers:
+            with contextlib.suppress(psutil.Error):
+                seconds += sum(worker.cpu_times()[:2])  # user and system
+        return seconds
 
     def ask_and_watch(self, timeout: float, **command: Any) -> tuple[dict[str, Any], float]:
         """The same, and the most memory (bytes) that the process and its children had at any moment meanwhile."""
@@ -162,11 +184,12 @@ class _Watch:
 def _surroundings(entry: Entry) -> dict[str, str]:
     """The environment variables of a host: nothing that was set for another Python, and workers that sleep when they wait."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") and k != "VIRTUAL_ENV"}
-    threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    pools = ("OMP", "OPENBLAS", "MKL", "NUMBA")  # read when the library is imported: later is too late
     own = Path(entry.python).parent
     return {
         **kept,
-        **dict.fromkeys(threads, str(entry.threads)),
+        **dict.fromkeys((f"{pool}_NUM_THREADS" for pool in pools), str(entry.threads)),
+        "POLARS_MAX_THREADS": str(entry.threads),
         "OMP_WAIT_POLICY": "PASSIVE",
         "KMP_BLOCKTIME": "0",
         "PATH": f"{own}{os.pathsep}{kept.get('PATH', os.defpath)}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,14 @@ from workbench.figure import (
 from workbench.results import Ratio
 from workbench.show import Shown, duration, markdown_table, plain_table, si, times
 
+WIDTH = 116  # of the notes, in characters; the table is hardly wider
 CEILINGS = {
     "mandelbrot": (
-        "ceiling: four vector operations a step (fnmadd, add, fma, fma), each issued at the rate of the fused multiply-adds"
-        " that peak() measured three times during the race, so iterations/s = FLOP/s / 2 / 4. It binds CPUs that add and"
-        " multiply in the same units; one with more units for additions can pass it"
+        "100 % is four vector operations a step (fnmadd, add, fma, fma), each issued at the rate of the fused multiply-adds"
+        " that peak() measured three times during the race, so iterations/s = FLOP/s / 2 / 4. A CPU that adds in units of"
+        " their own, beside those that multiply, can pass it"
     ),
-    "stations": "ceiling: reading the file from the page cache into a small buffer, nothing else, in the same rounds",
+    "stations": "100 % is reading the file from the page cache into a small buffer, nothing else, in the same rounds",
 }
 CEILING_NAMES = {"mandelbrot": "four FMAs a step", "stations": "reading alone"}
 
@@ -42,14 +44,14 @@ class Table(Shown):
         self.outcome = outcome
 
     def _columns(self) -> tuple[list[str], list[bool]]:
-        rate = ["rows/s", "B/s"] if self.outcome.task.size else ["iterations/s per core"]
+        rate = ["rows/s", "B/s"] if self.outcome.task.size else ["per thread"]
         header = [
             "",
             "time",
             "to ours",
             "99 % interval",
             *rate,
-            "of ceiling",
+            "ceiling",
             "lines",
             "build",
             "memory",
@@ -57,10 +59,11 @@ class Table(Shown):
         ]
         return header, [False, True, True, False, *[True] * (len(header) - 4)]
 
-    def _row(self, runner: Runner) -> list[str]:
+    def _row(self, runner: Runner, first: bool) -> list[str]:
+        """One runner; `first`: of its competitor's."""
         outcome, task, threads = self.outcome, self.outcome.task, runner.entry.threads
         rate = task.work / runner.median
-        ceiling, ours = outcome.ceiling(threads), outcome.ours(threads)
+        share, ours, build = outcome.of_ceiling(runner), outcome.ours(threads), outcome.build(runner)
         ratio = outcome.ratio(runner, ours) if ours else None
         rates = (
             [si(rate, "").strip(), si(task.size / runner.median, "B/s")]
@@ -68,26 +71,32 @@ class Table(Shown):
             else [si(rate / threads, "").strip()]
         )
         competitor = runner.entry.competitor
+        if competitor.ceiling:
+            blanks = [""] * (len(self._columns()[0]) - 4 - len(rates))
+            return [f"ceiling: {competitor.name}", duration(runner.median), "", "", *rates, *blanks]
         return [
             f"**{competitor.name}**" if competitor.ours else competitor.name,
             duration(runner.median),
             times(ratio.value) if ratio else "",
             "baseline" if runner is ours else interval(ratio, len(runner.seconds)) if ratio else "",
             *rates,
-            f"{rate / ceiling:.1%}" if ceiling else "",
+            f"{share:.1%}" if share is not None else "",
             f"{competitor.lines:,}",
-            duration(runner.build),
+            duration(build) if first and build is not None else "",
             si(runner.memory, "B"),
             str(len(runner.seconds)),
         ]
 
     def _rows(self) -> Iterator[list[str]]:
         width = len(self._columns()[0])
+        shown: set[str] = set()
         for (work, threads), group in groups(self.outcome):
             title = f"{threads} thread{'s' * (threads > 1)}" + (", less work" if work == "less" else "")
             yield [f"*{title}*", *[""] * (width - 1)]
             for runner in group:
-                yield self._row(runner)
+                key = runner.entry.competitor.key
+                yield self._row(runner, first=key not in shown)
+                shown.add(key)
             for quote in self.outcome.task.quotes:
                 if threads == 1 and work == "all":
                     yield self._quoted(quote, width)
@@ -106,13 +115,24 @@ class Table(Shown):
         """What the table can't say: how it was measured, with what, and who is not in it."""
         outcome, task = self.outcome, self.outcome.task
         found = [
-            "time: the median of the rounds, interleaved in shuffled order, each competitor in a process of its own;"
-            " results checked first. to ours: how many times as long as ours with as many threads (> 1: slower)."
-            " build: the first time, with nothing compiled yet. memory: of the process at most, mapped files not counted.",
-            CEILINGS[task.race] + ".",
+            "time: the median of the rounds, for one job. Each competitor has a process of its own, its result is checked first,"
+            " and in a round all take their turns in shuffled order.",
+            "to ours: its time divided by that of ours with as many threads. 2.00x takes twice as long, 0.500x half as long."
+            " Then the 99 % interval of this ratio.",
+        ]
+        if not task.size:
+            found.append(f"per thread: {task.unit}/s, divided by the number of threads.")
+        found += [
+            f"ceiling: how much of it is reached. {CEILINGS[task.race]}.",
+            "lines: of code, all source files of its own together, without comments, docstrings and blank lines.",
+            "build: to import, compile and warm up (some do the job once) with nothing compiled yet; shown once a competitor."
+            " Ours is compiled by ./build.sh setup.",
+            "memory: at most during the first job, its worker processes included, mapped files not.",
         ]
         if any(runner.entry.competitor.work == "less" for runner in outcome.runners):
-            found.append("less work: skips iterations whose outcome is known; its rate counts those, too.")
+            found.append(
+                "less work: skips iterations whose outcome is known. Its rate counts those, too, so the ceiling is none for it."
+            )
         found += [f"“{quote.who}”: a quotation, not measured here. {quote.source}" for quote in task.quotes]
         versions = dict.fromkeys(
             f"{r.entry.competitor.name}: {r.version}, in {r.python}" for r in outcome.runners
@@ -137,7 +157,11 @@ class Table(Shown):
     def _plain(self) -> str:
         header, numeric = self._columns()
         table = plain_table(header, list(self._rows()), numeric)
-        return "\n".join([self.outcome.task.title, "", table, "", *self.notes()])
+        notes = [line for note in self.notes() for line in note.splitlines()]
+        notes = [
+            textwrap.fill(line, WIDTH, subsequent_indent=" " * 4, break_on_hyphens=False) for line in notes
+        ]
+        return "\n".join([self.outcome.task.title, "", table, "", *notes])
 
 
 def table(outcome: Outcome) -> Table:
@@ -146,28 +170,51 @@ def table(outcome: Outcome) -> Table:
 
 
 def groups(outcome: Outcome) -> Iterator[tuple[tuple[str, int], list[Runner]]]:
-    """The runners by class of work and threads, each group with the fastest first."""
+    """The runners by class of work and threads, each group with the fastest first, what is only a ceiling last."""
 
     def group_of(runner: Runner) -> tuple[str, int]:
         return runner.entry.competitor.work, runner.entry.threads
 
-    ordered = sorted(outcome.runners, key=lambda runner: (*group_of(runner), runner.median))
+    ordered = sorted(outcome.runners, key=lambda r: (*group_of(r), r.entry.competitor.ceiling, r.median))
     for key, members in itertools.groupby(ordered, key=group_of):
         yield key, list(members)
 
 
 def interval(ratio: Ratio, rounds: int) -> str:
     """The interval of a ratio, in words."""
-    return ratio.interval if rounds > 1 else "one round: none"
+    return ratio.interval if rounds > 1 else "one round"
 
 
 # --- CSV ------------------------------------------------------------------------------------------------------------------
 
-COLUMNS = (
-    "task", "competitor", "name", "threads", "work", "ours", "version", "python", "rounds", "median_seconds", "best_seconds",
-    "worst_seconds", "times_ours", "times_ours_low", "times_ours_high", "work_per_second", "unit", "bytes_per_second",
-    "of_ceiling", "lines", "build_seconds", "warm_up_seconds", "memory_bytes", "cores_busy", "cores_busy_waiting", "seconds",
-)  # fmt: skip
+COLUMNS = {  # and what they hold; empty where there is nothing to say
+    "task": "the job",
+    "competitor": "its file in tools/race/, without .py",
+    "name": "as in the table",
+    "threads": "how many it was given",
+    "work": "all, or less: skips some",
+    "ours": "True for the course's own",
+    "version": "what raced",
+    "python": "the interpreter it raced in",
+    "rounds": "how many it took part in",
+    "median_seconds": "of one job",
+    "best_seconds": "the same, in its fastest round",
+    "worst_seconds": "and in its slowest",
+    "times_ours": "its time divided by ours with as many threads: above 1 is slower",
+    "times_ours_low": "from here",
+    "times_ours_high": "to here: the 99 % interval of that ratio",
+    "work_per_second": "by all its threads together",
+    "unit": "of that work",
+    "bytes_per_second": "of input",
+    "of_ceiling": "share of what the machine can do, 1 is all of it",
+    "lines": "of code, in all its files",
+    "build_seconds": "to get ready with nothing compiled yet",
+    "warm_up_seconds": "to get ready this time",
+    "memory_bytes": "at most during the first job",
+    "cores_busy": "while it worked, the median of the rounds",
+    "cores_busy_waiting": "while others had their turn, at most",
+    "seconds": "the time of each round, separated by blanks",
+}
 
 
 def records(outcome: Outcome) -> list[dict[str, Any]]:
@@ -176,15 +223,16 @@ def records(outcome: Outcome) -> list[dict[str, Any]]:
     for _, group in groups(outcome):
         for runner in group:
             entry, times_taken = runner.entry, list(runner.seconds.values())
-            ours, ceiling = outcome.ours(entry.threads), outcome.ceiling(entry.threads)
+            ours, share = outcome.ours(entry.threads), outcome.of_ceiling(runner)
+            build = outcome.build(runner)
             ratio = outcome.ratio(runner, ours) if ours else None
             rate = task.work / runner.median
             values = (
                 task.slug, entry.competitor.key, entry.competitor.name, entry.threads, entry.competitor.work,
                 entry.competitor.ours, runner.version, runner.python, len(times_taken), runner.median, min(times_taken),
                 max(times_taken), *((ratio.value, ratio.low, ratio.high) if ratio else ("", "", "")), rate, task.unit,
-                task.size / runner.median if task.size else "", rate / ceiling if ceiling else "", entry.competitor.lines,
-                runner.build, runner.warm, round(runner.memory), runner.busy, runner.busy_waiting, " ".join(f"{s:.6g}" for s in times_taken),
+                task.size / runner.median if task.size else "", "" if share is None else share, entry.competitor.lines,
+                "" if build is None else build, runner.warm, round(runner.memory), runner.busy, runner.busy_waiting, " ".join(f"{s:.6g}" for s in times_taken),
             )  # fmt: skip
             found.append(dict(zip(COLUMNS, values, strict=True)))
     return found

@@ -24,6 +24,7 @@ from workbench.results import Ratio
 
 MOST_ROUNDS, FEWEST_ROUNDS = 25, 3
 SHORTEST_TURN = 0.1  # seconds: a short job is done several times in a turn
+MOST_BUSY = 1.75  # cores for each thread. Handing out work may take half a core; threads nobody asked for take them all
 
 
 @dataclass
@@ -37,13 +38,18 @@ class Runner:
     warm: float  # seconds: this time
     memory: float  # bytes: the most at any moment of one job
     cost: float  # seconds: of that job
-    busy: float = 0.0  # cores in use while it worked, at most
-    busy_waiting: float = 0.0  # and while it should have slept
+    busy_waiting: float = 0.0  # cores in use while it should have slept, at most
+    cores: dict[int, float] = field(default_factory=dict)  # and while it worked, each turn
     seconds: dict[int, float] = field(default_factory=dict)
 
     @property
     def median(self) -> float:
         return statistics.median(self.seconds.values())
+
+    @property
+    def busy(self) -> float:
+        """Cores in use while it worked."""
+        return statistics.median(self.cores.values())
 
 
 @dataclass
@@ -74,14 +80,30 @@ class Outcome:
         shared = sorted(runner.seconds.keys() & to.seconds.keys())
         return Ratio.of_rounds([runner.seconds[n] / to.seconds[n] for n in shared])
 
+    def of_ceiling(self, runner: Runner) -> float | None:
+        """The share of that ceiling that its rate is. None also for what skips some of the work: the ceiling is of all of it."""
+        ceiling = self.ceiling(runner.entry.threads)
+        if ceiling is None or runner.entry.competitor.work == "less":
+            return None
+        return self.task.work / runner.median / ceiling
+
+    def build(self, runner: Runner) -> float | None:
+        """What it took its competitor to get ready, with however many threads. None for ours, which setup has compiled."""
+        who = runner.entry.competitor
+        if who.ours:
+            return None
+        return max(each.build for each in self.runners if each.entry.competitor.path == who.path)
+
     def ceiling(self, threads: int) -> float | None:
         """What this machine could do at most with so many threads, in units of work per second."""
         if self.task.race == "mandelbrot" and self.peaks:
             # Four vector operations a step can't be avoided (see report.py); each is issued at the rate of an FMA, which
-            # `peak` counts as two FLOP.
-            one = statistics.median(each.flops for each in self.peaks) / 8
-            every = statistics.median(each.flops_all for each in self.peaks) / 8
-            return one if threads == 1 else every
+            # `peak` counts as two FLOP. It is known for one core and for all of them.
+            if threads == 1:
+                return statistics.median(each.flops for each in self.peaks) / 8
+            if threads == self.peaks[0].cores:
+                return statistics.median(each.flops_all for each in self.peaks) / 8
+            return None
         for each in self.runners:
             if each.entry.competitor.ceiling and each.entry.threads == threads:
                 return self.task.work / each.median
@@ -125,16 +147,24 @@ def race(
                 runner = runners[entry]
                 try:
                     calls = _turn(runner.cost)[0]
-                    answer = hosts[entry].ask(task.timeout * calls, do="run", calls=calls)
+                    patience = task.timeout + 10 * calls * runner.cost
+                    answer = hosts[entry].ask(patience, do="run", calls=calls)
                 except Failed as failure:
                     outcome.failed.append(Skipped(entry.label, str(failure)))
                     del runners[entry]
                     continue
                 runner.seconds[number] = answer["seconds"]
-                runner.busy = max(runner.busy, answer["busy"] / answer["seconds"])
+                runner.cores[number] = answer["busy"] / answer["seconds"]
                 runner.busy_waiting = max(runner.busy_waiting, answer["busy_waiting"])
     say("")
-    outcome.runners = [runner for runner in runners.values() if runner.seconds]
+    for runner in runners.values():
+        if not runner.seconds:
+            continue
+        if runner.busy > MOST_BUSY * runner.entry.threads:
+            note = f"kept {runner.busy:.2f} cores busy, too many for its threads"
+            outcome.failed.append(Skipped(runner.entry.label, note))
+        else:
+            outcome.runners.append(runner)
     return outcome
 
 
@@ -143,7 +173,7 @@ def _prepared(task: Task, entry: Entry) -> tuple[Host, Runner]:
     host = Host(entry)
     try:
         about = host.ask(
-            PREPARE_TIMEOUT,
+            PREPARE_TIMEOUT + task.timeout,
             do="prepare",
             path=str(entry.competitor.path),
             task=task.parameters,
@@ -155,6 +185,7 @@ def _prepared(task: Task, entry: Entry) -> tuple[Host, Runner]:
             written = host.ask(task.timeout, do="result", path=str(host.result))
             task.check(host.result, written["shape"])
             host.result.unlink()
+        host.settle()
     except BaseException:
         host.end()
         raise

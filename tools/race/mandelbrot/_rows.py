@@ -19,12 +19,24 @@ import threading
 ROWS = 8  # a thread takes so many at a time: few enough for all threads to finish together, enough that the call costs nothing
 
 
+class Unavailable(Exception):
+    """Something that the competitor needs is missing here."""
+
+
 def compiler():
-    """The C compiler as a command. Raises RuntimeError where there is none."""
+    """The C compiler as a command. Raises Unavailable where there is none."""
     for command in (os.environ.get("CC", ""), "cc", "gcc", "clang"):
         if command and shutil.which(shlex.split(command)[0]):
             return shlex.split(command)
-    raise RuntimeError("no C compiler: install gcc or clang, or set CC")
+    raise Unavailable("no C compiler: install gcc or clang, or set CC")
+
+
+def with_openmp():
+    """The C compiler as a command that turns OpenMP on. Raises Unavailable where it can't, as Apple's."""
+    command = [*compiler(), "-fopenmp"]
+    if subprocess.run([*command, "-E", "-x", "c", os.devnull], capture_output=True).returncode:
+        raise Unavailable(f"{command[0]} has no OpenMP: set CC to a compiler that has")
+    return command
 
 
 def compiler_version():
