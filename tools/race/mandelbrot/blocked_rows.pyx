@@ -15,7 +15,7 @@ cdef enum:
     ACROSS = 8
     DOWN = 4
     TILE = ACROSS * DOWN
-    STEPS = 8
+    STEPS = 16
 
 cdef struct Points:
     double x[TILE]
@@ -25,16 +25,15 @@ cdef struct Points:
 cdef inline int count_steps(Points *z, const Points *c, int64_t *n, int64_t *inside, int steps) noexcept nogil:
     """Take `steps` steps, counting those that begin inside. Return how many points are left there."""
     cdef int k, left = 0
-    cdef double x, y, yy
-    cdef int64_t count
+    cdef double x, y
+    for _ in range(steps):
+        for k in range(TILE):
+            x, y = z.x[k], z.y[k]
+            n[k] += x * x + y * y <= 4.0
+            z.y[k] = (x + x) * y + c.y[k]
+            z.x[k] = x * x + (c.x[k] - y * y)
     for k in range(TILE):
-        x, y, count = z.x[k], z.y[k], n[k]
-        for _ in range(steps):
-            yy = y * y
-            count += x * x + yy <= 4.0
-            y = (x + x) * y + c.y[k]
-            x = x * x + (c.x[k] - yy)
-        z.x[k], z.y[k], n[k] = x, y, count
+        x, y = z.x[k], z.y[k]
         inside[k] = x * x + y * y <= 4.0
         left += <int>inside[k]
     return left
@@ -43,7 +42,7 @@ cdef inline int count_steps(Points *z, const Points *c, int64_t *n, int64_t *ins
 cdef void escape_counts(const Points *c, int max_iter, int64_t *n) noexcept nogil:
     cdef Points z, after
     cdef int64_t inside[TILE]
-    cdef double x, y, t
+    cdef double x, y
     cdef int k, changed, left = TILE
     for k in range(TILE):
         z.x[k] = z.y[k] = 0.0
@@ -54,13 +53,14 @@ cdef void escape_counts(const Points *c, int max_iter, int64_t *n) noexcept nogi
     while max_iter >= STEPS and left > 0:
         max_iter -= STEPS
         changed = 0
+        after = z
+        for _ in range(STEPS):
+            for k in range(TILE):
+                x, y = after.x[k], after.y[k]
+                after.y[k] = (x + x) * y + c.y[k]
+                after.x[k] = x * x + (c.x[k] - y * y)
         for k in range(TILE):
-            x, y = z.x[k], z.y[k]
-            for _ in range(STEPS):
-                t = c.x[k] - y * y
-                y = (x + x) * y + c.y[k]
-                x = x * x + t
-            after.x[k], after.y[k] = x, y
+            x, y = after.x[k], after.y[k]
             changed += (x * x + y * y <= 4.0) != inside[k]
         if changed:
             left = count_steps(&z, c, n, inside, STEPS)
