@@ -15,7 +15,7 @@ cdef enum:
     ACROSS = 8
     DOWN = 4
     TILE = ACROSS * DOWN
-    STEPS = 16
+    STEPS = 12
 
 cdef struct Points:
     double x[TILE]

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LANES = 4, VECTORS = 8, STEPS = 16 };
+enum { LANES = 4, VECTORS = 8, STEPS = 10 };
 
 typedef double reals __attribute__((vector_size(8 * LANES)));
 typedef int64_t ints __attribute__((vector_size(8 * LANES))); /* a comparison gives -1 where it holds, else 0 */
@@ -80,7 +80,7 @@ escape_counts(const points *c, ptrdiff_t max_iter, ints *n)
         points next = z;
         ints changed = {0};
 
-#pragma GCC unroll 16
+#pragma GCC unroll 10
         for (int i = 0; i < STEPS; i++) {
             for (int k = 0; k < VECTORS; k++) {
                 step(&next.x[k], &next.y[k], c->x[k], c->y[k]);

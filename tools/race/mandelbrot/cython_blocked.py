@@ -1,8 +1,8 @@
 """Cython in the form that the C compiler vectorises: tiles of points in C arrays, inner loops of fixed length without branches, rows of
 tiles handed out by `prange`, compiled as the first lines of blocked_rows.pyx say.
 
-Tried: the loop over the steps inside the loop over the points (1.2 times as long), tiles of 16, 48 and 64 points, blocks of 8 and 12 steps,
--funroll-loops, -mprefer-vector-width=512.
+Tried: the loop over the steps inside the loop over the points (1.2 times as long), tiles of 16, 48 and 64 points, blocks of 8 and
+16 steps, -funroll-loops, -mprefer-vector-width=512.
 """
 
 NAME = "Cython, blocked"
