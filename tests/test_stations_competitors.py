@@ -6,6 +6,7 @@ import json
 import random
 from pathlib import Path
 
+import psutil
 import pytest
 
 from race import tasks
@@ -33,7 +34,7 @@ def rows_of(kind: str) -> list[tuple[str, int]]:
     return [(draw.choice(NAMES), draw.randint(-999, 999)) for _ in range(20_000)]
 
 
-@pytest.mark.parametrize("kind", ["one row", "extremes", "awkward names"])
+@pytest.mark.parametrize("kind", ["one row", "extremes", "awkward names", "no last newline"])
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("key", KEYS)
 def test_right_whatever_the_names_are(key: str, threads: int, kind: str, tmp_path: Path) -> None:
@@ -42,7 +43,8 @@ def test_right_whatever_the_names_are(key: str, threads: int, kind: str, tmp_pat
         pytest.skip("; ".join(map(str, field.skipped)) or "takes one thread")
     rows = rows_of(kind)
     data = tmp_path / "data [1].txt"  # not a pattern of file names
-    data.write_bytes(b"".join(f"{name};{tenths / 10:.1f}\n".encode() for name, tenths in rows))
+    text = "".join(f"{name};{tenths / 10:.1f}\n" for name, tenths in rows)
+    data.write_bytes(text.removesuffix("\n" if kind == "no last newline" else "").encode())
     known: dict[str, list[int]] = {}
     for name, tenths in rows:
         known.setdefault(name, []).append(tenths)
@@ -55,6 +57,8 @@ def test_right_whatever_the_names_are(key: str, threads: int, kind: str, tmp_pat
         host.ask(120, do="prepare", path=path, task=task, threads=threads, folder=str(host.folder))
         host.ask(60, do="run", calls=1)
         host.ask(60, do="result", path=str(host.result))
+        if hasattr(psutil.Process, "cpu_affinity"):  # all are free to use any CPU, or none is
+            assert psutil.Process(host.process.pid).cpu_affinity() == psutil.Process().cpu_affinity()
     finally:
         host.end()
     found = dict(json.loads(host.result.read_text(encoding="utf-8")))

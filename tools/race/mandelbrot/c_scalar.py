@@ -1,6 +1,6 @@
 """Plain C, one pixel at a time, compiled with `-O3` and called through ctypes by as many Python threads as there are cores.
 
-Tried: -march=native, -ffast-math, clang. c_blocked.py lets the compiler vectorise.
+Tried: -march=native, -ffast-math, clang. c_vectors.py takes the same language further.
 """
 
 import pathlib

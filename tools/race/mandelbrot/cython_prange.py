@@ -1,7 +1,7 @@
 """Cython: typed loops, rows handed out by OpenMP through `prange`, compiled as the first lines of prange_rows.pyx say: with
 `-O3 -march=native`.
 
-One pixel at a time. Tried: -ffast-math, which is slower here, and doing without -march=native.
+One pixel at a time. Tried: -ffast-math, which is slower here, and doing without -march=native; see also cython_blocked.py.
 """
 
 NAME = "Cython, prange"

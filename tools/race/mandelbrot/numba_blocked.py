@@ -83,7 +83,7 @@ def prepare(task, threads, folder):
         for row in numba.prange((height + DOWN - 1) // DOWN):
             x, y, next_x, next_y = numpy.empty(TILE), numpy.empty(TILE), numpy.empty(TILE), numpy.empty(TILE)
             cx, cy = numpy.empty(TILE), numpy.empty(TILE)
-            n, inside = numpy.empty(TILE, numpy.int64), numpy.empty(TILE, numpy.int64)
+            n, inside = numpy.empty(TILE, numpy.int64), numpy.empty(TILE, numpy.bool_)
             for column in range(0, width, ACROSS):
                 for k in range(TILE):
                     cx[k] = xmin + (xmax - xmin) * (column + k % ACROSS) / width

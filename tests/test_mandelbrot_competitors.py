@@ -1,0 +1,37 @@
+"""Every competitor of the Mandelbrot race that is installed, on grids that no tile, vector or block of steps fits."""
+
+from __future__ import annotations
+
+import pytest
+
+from race import tasks
+from race.contract import competitors
+from race.field import find
+from race.hosts import Failed, Host
+
+WINDOW = {name: tasks.DEFAULT[name] for name in ("xmin", "xmax", "ymin", "ymax")}
+GRIDS = {
+    "nothing fits": {"width": 37, "height": 23, "max_iter": 53, **WINDOW},
+    "less than a block": {"width": 3, "height": 2, "max_iter": 5, **WINDOW},
+}
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("key", [each.key for each in competitors("mandelbrot")])
+def test_right_whatever_the_size_is(key: str, grid: str) -> None:
+    field = find([each for each in competitors("mandelbrot") if each.key == key], threads=[1])
+    if not field.entries:
+        pytest.skip("; ".join(map(str, field.skipped)))
+    task = tasks.grid(**GRIDS[grid])
+    host = Host(field.entries[0])
+    try:
+        path = str(field.entries[0].competitor.path)
+        host.ask(300, do="prepare", path=path, task=task.parameters, threads=1, folder=str(host.folder))
+        host.ask(60, do="run", calls=1)
+        task.check(host.result, host.ask(60, do="result", path=str(host.result))["shape"])
+    except Failed as failure:
+        if not failure.missing:
+            raise
+        pytest.skip(str(failure))
+    finally:
+        host.end()
