@@ -208,7 +208,7 @@ DEFECTS = {
     "a smallest lost in merging": ("from->min < into->min ? from->min", "from->min > into->min ? from->min"),
     "the order": ("order < 0 || (order == 0 && self->length < other->length)", "order < 0"),
     "a later error preferred": ("one->offset < result->offset", "one->offset > result->offset"),
-    "an error that is forgotten": ("    if (start > failed) {", "    if (start > 0 && failed == 0) {"),
+    "an error that is forgotten": ("        pool_finish(check); /*", "        /*"),
     "the first of two errors": ("    const uint8_t *line = begin, *next = begin;\n\n    while (", "    const uint8_t *line = begin, *next = begin;\n\n    self->reason = \"\";\n    while (0 &&"),
     "a leak of names": ("    free(self->names);\n", ""),
     "a leak of workers": ("        worker_free(self->workers[k]);\n", "        (void)k;\n"),
