@@ -54,6 +54,8 @@ const char snek_stations_doc[] =
     "Memory: some 600 kilobytes a thread, however large the file is. A name takes 450 to 600 bytes at the\n"
     "peak on up to 4 threads, half of them for its part of the result, and some 100 more on each thread\n"
     "beyond.\n\n"
+    "Names that somebody has made up to collide in its hash table make it slow: 10,000 of them a hundred\n"
+    "times as slow. Don't give it what a stranger wrote without a limit of time or size.\n\n"
     "Threads: the thread state is detached (the GIL released) while it computes, attached while it makes\n"
     "the dict. A buffer can't be resized meanwhile. While others write to it, the result is that of some\n"
     "mixture of old and new bytes, a line here and there counted twice or not at all, or a ValueError.\n"
