@@ -348,6 +348,17 @@ def test_bytes_like_objects(make):
     assert snek.stations(source=memoryview(make()).cast("B")[: len(DATA)]) == RESULT
 
 
+class Refusing(type):
+    """Of classes that raise something else than AttributeError, as a Ctrl-C in the middle of __getattr__ would."""
+
+    def __getattr__(cls, name):
+        raise ZeroDivisionError(name) if name == "__fspath__" else AttributeError(name)
+
+
+class Refused(metaclass=Refusing):
+    """No path, and no buffer."""
+
+
 class Path_like:
     """An os.PathLike that gives what it was given."""
 
@@ -394,13 +405,14 @@ def test_mapped_file(path):
         (lambda: open(os.devnull, "rb"), TypeError, "not _io.BufferedReader$"),
         (lambda: Path_like(5), TypeError, "int"),
         (lambda: Path_like(KeyError("no")), KeyError, "no"),
+        (Refused, ZeroDivisionError, "__fspath__"),
         (lambda: "a\0b", ValueError, "null"),
         (lambda: "", FileNotFoundError, "No such file"),
         (lambda: "\ud800", UnicodeEncodeError, "surrogates"),
         (lambda: memoryview(DATA)[::2], BufferError, "contiguous"),
         (lambda: memoryview(DATA)[::-1], BufferError, "contiguous"),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -409,6 +421,17 @@ def test_sources_that_will_not_do(make, error, message):
         snek.stations(make())
     if message.endswith("$"):
         assert "source must be a path (str or os.PathLike) or a bytes-like object" in str(caught.value)
+
+
+def test_arrays():
+    """Of NumPy: in the order of C, whatever is in them, or a BufferError."""
+    numpy = pytest.importorskip("numpy")
+    data = numpy.frombuffer(DATA, numpy.uint8)
+    assert snek.stations(data) == RESULT
+    assert snek.stations(data[: len(data) // 8 * 8].view("datetime64[s]")[:0]) == {}
+    for source in (numpy.repeat(data, 2)[::2], data[::-1], numpy.repeat(data, 2).reshape(-1, 2).T):
+        with pytest.raises(BufferError, match=r"source must be C-contiguous; this numpy\.ndarray is not"):
+            snek.stations(source)
 
 
 def test_released_and_closed():
@@ -442,6 +465,34 @@ def test_files_that_cannot_be_read(tmp_path):
             with pytest.raises(OSError, match=re.escape(os.strerror(number))) as caught:
                 snek.stations(source)
             assert (caught.value.errno, caught.value.filename) == (number, str(path))
+
+
+@pytest.mark.parametrize(
+    "path", ["/proc/cpuinfo", "/proc/self/status", "/sys/kernel/mm/transparent_hugepage/enabled"]
+)
+def test_files_whose_size_is_not_true(path):
+    """0, or a page: neither nothing nor a beginning is taken for all there is."""
+    if not os.path.isfile(path):
+        pytest.skip(f"needs {path}")
+    with pytest.raises(OSError, match="size is not that of its contents") as caught:
+        snek.stations(path)
+    assert (caught.value.errno, caught.value.filename) == (errno.EIO, path)
+
+
+def test_a_pipe_is_not_opened(tmp_path):
+    """So who writes to it goes on waiting for somebody who reads."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    thread = threading.Thread(target=lambda: path.write_bytes(DATA))
+    thread.start()
+    time.sleep(0.1)
+    with pytest.raises(OSError, match=re.escape(os.strerror(errno.ESPIPE))):
+        snek.stations(path)
+    time.sleep(0.1)  # for the writer to notice, if there is anything
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    thread.join()
+    assert os.read(reader, 1000) == DATA
+    os.close(reader)
 
 
 def test_threads_argument():

@@ -1,5 +1,6 @@
 """`snek.stations` and what happens to processes: truncated files, memory, Ctrl-C, fork. Each test has a child of its own."""
 
+import fcntl
 import os
 import sys
 
@@ -7,6 +8,8 @@ import builds
 import children
 import pytest
 from children import forks_beside_threads, needs_fork
+
+import snek
 
 PRELUDE = """
 import ctypes, mmap, os, signal, sys, threading, time
@@ -57,7 +60,7 @@ for round in range(40):
     try:
         seen.add(len(snek.stations(path, threads=1 + round % 3)) > 100)
     except OSError as error:
-        assert error.filename == path and "became shorter" in str(error), error
+        assert error.filename == path and "truncated meanwhile" in str(error), error
         seen.add(OSError)
     except ValueError as error:  # truncated before it was opened, in the middle of a line
         seen.add(ValueError)
@@ -116,6 +119,78 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     os.unlink(tmp_path / "data")
     assert peaks[1] < peaks[0] + 2_000_000
     assert peaks[0] < 12_000_000
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETLEASE"), reason="needs leases")
+def test_a_file_that_another_process_has_leased(tmp_path):
+    """It is asked to give the file back, and waited for, as open() waits."""
+    (tmp_path / "data").write_bytes(b"a;1.0\n")
+    source = f"""
+        import fcntl, os, signal
+        file = os.open({str(tmp_path / "data")!r}, os.O_RDWR)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGIO])
+        try:
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        except OSError:
+            print("refused")
+        else:
+            print("leased", flush=True)
+            signal.sigwait([signal.SIGIO])
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    """
+    with children.start(source) as owner:
+        if owner.stdout.readline() == "leased\n":
+            assert snek.stations(tmp_path / "data") == {"a": (1.0, 1.0, 1.0, 1)}
+            children.finish(owner, 60)
+        else:
+            children.finish(owner, 60)
+            pytest.skip("this file system has no leases")
+
+
+@needs_linux
+@pytest.mark.parametrize("threads", [1, 3])
+def test_nothing_is_read_after_the_first_malformed_line(threads):
+    """Of 36 petabytes: hours would go by if each of the segments were taken and put aside."""
+    children.run(
+        f"""
+import os, snek
+file = os.memfd_create("sparse")
+os.truncate(file, 2**55)
+try:
+    snek.stations(f"/proc/self/fd/{{file}}", threads={threads})
+except ValueError as error:
+    assert str(error).startswith("malformed line at byte 0:"), error
+else:
+    raise AssertionError
+""",
+        timeout=60,
+    )
+
+
+@needs_linux
+def test_other_threads_run_while_the_dict_is_made():
+    """Building it takes half of a call with so many names, and others needn't wait for all of that."""
+    children.run(
+        """
+import threading, time, snek
+data = b"".join(b"%d;0.5\\n" % n for n in range(1_500_000))
+ticks, stop = [], False
+def tick():
+    while not stop:
+        ticks.append(time.perf_counter())
+        time.sleep(0.002)
+thread = threading.Thread(target=tick)
+thread.start()
+begin = time.perf_counter()
+found = snek.stations(data, threads=1)
+end = time.perf_counter()
+stop = True
+thread.join()
+times = [begin, *(now for now in ticks if begin < now < end), end]
+longest = max(after - before for before, after in zip(times, times[1:]))
+assert longest < (end - begin) / 4, (longest, end - begin)
+"""
+    )
 
 
 CALL = "snek.stations(lines, threads={})"

@@ -34,11 +34,12 @@ const char snek_stations_doc[] =
     "stations($module, source, *, threads=0)\n--\n\n"
     "Aggregate lines like 'Hamburg;-12.3': return {name: (min, mean, max, count)}, sorted by name.\n\n"
     "source: what holds the lines. A str or an os.PathLike is the path of a regular file; a bytes-like\n"
-    "    object (bytes, bytearray, a contiguous memoryview, mmap.mmap...) holds the lines itself.\n"
+    "    object (bytes, bytearray, a C-contiguous memoryview, mmap.mmap...) holds the lines itself.\n"
     "threads: 1 to 1024, the calling thread among them; 0: one for each CPU this process may use (its\n"
     "    affinity, its cgroup's quota; -X cpu_count and PYTHON_CPU_COUNT override both from 3.14 on).\n\n"
     "A line is a name, ';', a temperature and '\\n' or '\\r\\n'; the last one may end without '\\n'.\n"
-    "A name is 1 to 100 bytes of UTF-8, any characters but ';' and '\\n'. A temperature is of the form\n"
+    "A name is 1 to 100 bytes of UTF-8, any characters but ';' and '\\n', a byte order mark at the start of\n"
+    "the file among them; one that ends in '\\r' keeps it. A temperature is of the form\n"
     "-?[0-9]?[0-9][.][0-9]: from -99.9 to 99.9, with one decimal; '-0.0' is 0.0, '05.3' is 5.3.\n"
     "Without any line the result is {}.\n\n"
     "min and max are the doubles nearest to the decimals. mean is the exact mean, rounded to one decimal,\n"
@@ -46,15 +47,21 @@ const char snek_stations_doc[] =
     "-0.1 and -0.2 it is -0.1. It is never -0.0.\n\n"
     "Raises ValueError for a malformed line; the message says at which byte it begins, counted from 0.\n"
     "It is the first one, whatever threads is. OSError if the file cannot be opened or read, is a\n"
-    "directory or no regular file (a pipe, a device), or becomes shorter meanwhile; what is appended\n"
-    "meanwhile is not read. TypeError for an argument of a wrong type, ValueError for a wrong number of\n"
-    "threads, BufferError for a buffer that is not contiguous.\n\n"
-    "Memory: some 600 kilobytes a thread, and some 100 bytes more for each name; a file larger than\n"
-    "memory will do.\n\n"
-    "Threads: the thread state is detached (the GIL released) while it computes, and a buffer can't be\n"
-    "resized meanwhile. Who writes to it meanwhile gets an answer to some mixture of old and new bytes, or\n"
-    "a ValueError. Ctrl-C stops the call within 100 ms when it runs in the main thread. A file given by\n"
-    "its path may be truncated by anybody; the file behind a mmap.mmap must not be: the system ends a\n"
+    "directory or no regular file (a pipe, a device), becomes shorter meanwhile, or has another size than\n"
+    "it says, as in /proc and /sys; what is appended meanwhile is not read. TypeError for an argument of\n"
+    "a wrong type, ValueError for a wrong number of threads, BufferError for a buffer that is not\n"
+    "C-contiguous.\n\n"
+    "Memory: some 600 kilobytes a thread, however large the file is. A name takes 450 to 600 bytes at the\n"
+    "peak on up to 4 threads, half of them for its part of the result, and some 100 more on each thread\n"
+    "beyond.\n\n"
+    "Names that somebody has made up to collide in its hash table make it slow: 10,000 of them a hundred\n"
+    "times as slow. Don't give it what a stranger wrote without a limit of time or size.\n\n"
+    "Threads: the thread state is detached (the GIL released) while it computes, attached while it makes\n"
+    "the dict. A buffer can't be resized meanwhile. While others write to it, the result is that of some\n"
+    "mixture of old and new bytes, a line here and there counted twice or not at all, or a ValueError.\n"
+    "Ctrl-C stops the call within 100 ms when it runs in the main thread; when there are millions of names\n"
+    "it may take some tenths of a second, while a table or the dict grows or is given back. A file given\n"
+    "by its path may be truncated by anybody; the file behind a mmap.mmap must not be: the system ends a\n"
     "process that reads a mapped page which is no longer there.";
 
 enum { SOURCE, THREADS, STATIONS_ARGUMENTS };
@@ -79,26 +86,61 @@ opened_release(opened *self)
     }
 }
 
-/* Opens a regular file. Returns 0, or an errno. Needs no thread state: it may take its time. */
+/* Stands for an errno: the size of the file is not that of its contents. */
+#define WRONG_SIZE (-1)
+
+/* Sets the OSError for that. */
+static void
+raise_wrong_size(PyObject *path)
+{
+    PyObject *error = PyObject_CallFunction(PyExc_OSError, "isO", EIO,
+                                            "The file's size is not that of its contents: it was truncated meanwhile, "
+                                            "or the system makes it up while it is read",
+                                            path);
+
+    if (error != NULL) {
+        PyErr_SetObject(PyExc_OSError, error);
+        Py_DECREF(error);
+    }
+}
+
+/* Why what `stat` or `fstat` said is not of a file that will do: 0, or an errno. */
+static int
+regular_error(int failed, const struct stat *about)
+{
+    return failed < 0                                   ? errno
+         : S_ISDIR(about->st_mode)                      ? EISDIR
+         : !S_ISREG(about->st_mode)                     ? ESPIPE
+         : (uint64_t)about->st_size > STATIONS_SIZE_MAX ? EFBIG
+                                                        : 0;
+}
+
+#define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NOCTTY)
+
+/* Opens a regular file. Returns 0, an errno or WRONG_SIZE. Needs no thread state: it may take its time. */
 static int
 open_regular(const char *path, stations_source *lines)
 {
     struct stat about;
-    int error = 0;
+    char byte;
+    int error = regular_error(stat(path, &about), &about); /* first: who writes to a pipe notices when it is opened */
 
-    /* O_NONBLOCK: a pipe without a writer must not keep us; for a regular file it means nothing. */
-    lines->file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (error != 0) {
+        return error;
+    }
+    /* O_NONBLOCK: what has become a pipe since then must not keep us. It also refuses a file on which another process
+       has a lease; that one gives it back when we wait. */
+    lines->file = open(path, OPEN_FLAGS | O_NONBLOCK);
+    if (lines->file < 0 && errno == EWOULDBLOCK) {
+        lines->file = open(path, OPEN_FLAGS);
+    }
     if (lines->file < 0) {
         return errno;
     }
-    if (fstat(lines->file, &about) < 0) {
-        error = errno;
-    } else if (S_ISDIR(about.st_mode)) {
-        error = EISDIR;
-    } else if (!S_ISREG(about.st_mode)) {
-        error = ESPIPE;
-    } else if ((uint64_t)about.st_size > STATIONS_SIZE_MAX) {
-        error = EFBIG;
+    bool empty = pread(lines->file, &byte, 1, 0) == 0; /* before fstat: it may grow */
+    error = regular_error(fstat(lines->file, &about), &about);
+    if (error == 0 && about.st_size == 0 && !empty) {
+        error = WRONG_SIZE; /* most files of /proc */
     }
     if (error != 0) {
         close(lines->file);
@@ -116,7 +158,7 @@ opened_from_path(opened *self, PyObject *source)
     int error = -1;
 
     if (path == NULL || !PyUnicode_FSConverter(path, &encoded) ||
-        PySys_Audit("open", "Osi", path, "r", O_RDONLY | O_CLOEXEC | O_NONBLOCK) < 0) {
+        PySys_Audit("open", "Osi", path, "r", OPEN_FLAGS | O_NONBLOCK) < 0) {
         goto done;
     }
     do {
@@ -126,6 +168,8 @@ opened_from_path(opened *self, PyObject *source)
     } while (error == EINTR && PyErr_CheckSignals() == 0);
     if (error == 0) {
         self->path = Py_NewRef(path);
+    } else if (error == WRONG_SIZE) {
+        raise_wrong_size(path);
     } else if (error != EINTR) { /* otherwise the signal handler's exception is set */
         errno = error;
         PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
@@ -139,7 +183,13 @@ done:
 static int
 opened_from_buffer(opened *self, PyObject *object)
 {
-    if (PyObject_GetBuffer(object, &self->view, PyBUF_SIMPLE) < 0) {
+    /* In any layout, for what NumPy raises when asked for a contiguous one is a ValueError. */
+    if (PyObject_GetBuffer(object, &self->view, PyBUF_INDIRECT) < 0) {
+        return -1;
+    }
+    if (!PyBuffer_IsContiguous(&self->view, 'C')) {
+        PyErr_Format(PyExc_BufferError, "source must be C-contiguous; this %.200s is not", Py_TYPE(object)->tp_name);
+        PyBuffer_Release(&self->view);
         return -1;
     }
     self->lines = (stations_source){.file = -1, .data = self->view.buf, .size = (uint64_t)self->view.len};
@@ -147,7 +197,7 @@ opened_from_buffer(opened *self, PyObject *object)
     return 0;
 }
 
-/* Is it an os.PathLike? -1: no memory. */
+/* Is it an os.PathLike? -1: an exception is set, by a metaclass's __getattr__ perhaps. */
 static int
 has_fspath(PyObject *object)
 {
@@ -157,9 +207,17 @@ has_fspath(PyObject *object)
     if (name == NULL) {
         return -1;
     }
-    int found = PyObject_HasAttr((PyObject *)Py_TYPE(object), name);
+    PyObject *found = PyObject_GetAttr((PyObject *)Py_TYPE(object), name);
     Py_DECREF(name);
-    return found;
+    if (found == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+            return -1;
+        }
+        PyErr_Clear();
+        return 0;
+    }
+    Py_DECREF(found);
+    return 1;
 }
 
 static int
@@ -200,22 +258,35 @@ degrees(int tenths)
     return tenths / 10.0;
 }
 
-/* How many names go into the dict before signals are looked at. */
+/* How many names go into the dict before the clock is looked at. */
 #define NAMES_PER_POLL 1024
+
+/* Gives other threads their turn, and signal handlers theirs, when it is time. -1: an exception is set. */
+static int
+take_turns(long long *next)
+{
+    if (detached_now() < *next) {
+        return 0;
+    }
+    Py_BEGIN_ALLOW_THREADS Py_END_ALLOW_THREADS *next = detached_now() + DETACHED_POLL_NANOSECONDS;
+    return PyErr_CheckSignals();
+}
 
 static PyObject *
 build_dict(const stations_result *found)
 {
     PyObject *result = PyDict_New();
+    long long next_turn = detached_now() + DETACHED_POLL_NANOSECONDS;
 
     for (size_t k = 0; result != NULL && k < found->count; k++) {
         const station *row = &found->stations[k];
         PyObject *name = PyUnicode_DecodeUTF8(row->name, (Py_ssize_t)row->length, NULL);
-        PyObject *value = Py_BuildValue("(dddL)", degrees(row->min), degrees(station_mean(row)), degrees(row->max),
-                                        (long long)row->count);
+        PyObject *value = name == NULL ? NULL
+                                       : Py_BuildValue("(dddL)", degrees(row->min), degrees(station_mean(row)),
+                                                       degrees(row->max), (long long)row->count);
 
-        if (name == NULL || value == NULL || PyDict_SetItem(result, name, value) < 0 ||
-            ((k + 1) % NAMES_PER_POLL == 0 && PyErr_CheckSignals() < 0)) {
+        if (value == NULL || PyDict_SetItem(result, name, value) < 0 ||
+            ((k + 1) % NAMES_PER_POLL == 0 && take_turns(&next_turn) < 0)) {
             Py_CLEAR(result);
         }
         Py_XDECREF(name);
@@ -248,8 +319,9 @@ snek_stations(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObjec
     switch (status) {
     case STATIONS_DONE:
         result = build_dict(&found);
-        stations_release(&found);
-        break;
+        Py_BEGIN_ALLOW_THREADS /* the more names, the longer it takes */
+            stations_release(&found);
+        Py_END_ALLOW_THREADS break;
     case STATIONS_STOPPED: /* the signal handler's exception is set */
         break;
     case STATIONS_FORKED:
@@ -270,16 +342,9 @@ snek_stations(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObjec
         errno = found.error;
         PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, source.path);
         break;
-    case STATIONS_SHRUNK: {
-        PyObject *error =
-            PyObject_CallFunction(PyExc_OSError, "isO", EIO, "The file became shorter while it was read", source.path);
-
-        if (error != NULL) {
-            PyErr_SetObject(PyExc_OSError, error);
-            Py_DECREF(error);
-        }
+    case STATIONS_SHRUNK:
+        raise_wrong_size(source.path);
         break;
-    }
     }
     opened_release(&source);
     return result;

@@ -142,6 +142,16 @@ pool_take(checkpoint *check, size_t *chunk)
     return *chunk < work->chunks;
 }
 
+/* From now on nobody takes another chunk of the job of the worker whose checkpoint this is; those taken, all the lower ones
+   among them, are computed. */
+void
+pool_finish(checkpoint *check)
+{
+    job *work = ((worker *)check)->job;
+
+    atomic_store_explicit(&work->next_chunk, work->chunks, memory_order_relaxed);
+}
+
 /* Takes chunks until there are none left, or the job is stopped. */
 static void
 job_work(job *self, size_t index)

@@ -29,5 +29,6 @@ typedef bool (*pool_interrupted)(void *context);
 pool_status pool_run(pool_task task, const void *context, size_t context_size, size_t chunks, size_t threads,
                      pool_interrupted interrupted, void *interrupted_context);
 bool pool_take(checkpoint *check, size_t *chunk);
+void pool_finish(checkpoint *check);
 
 #endif

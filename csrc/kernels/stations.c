@@ -27,9 +27,10 @@
    * Threads share nothing but the number of the next segment.
 
    The file is read, not mapped. A mapping saves a copy and costs page faults, and came out even (within 5 %, on ext4
-   with the pages in memory); but who touches a mapped page after somebody has truncated the file dies of SIGBUS. For the
-   same reason lines in the caller's memory are copied, a segment at a time, before they are parsed: whatever other
-   threads write there meanwhile, each byte is seen with one value.
+   with the pages in memory); but who touches a mapped page after somebody has truncated the file dies of SIGBUS. So lines
+   in the caller's memory are copied, a segment at a time, before they are parsed: whatever other threads write there
+   meanwhile, what has been checked does not change any more. (The line at the border of two segments is in both copies,
+   which may differ then: both may count it, or neither.)
 
    Threads: any number of calls at a time. Tables belong to one worker each until pool_run returns.
    Ownership: the result owns all that is left of a job; stations_release frees it. The source is borrowed. */
@@ -90,7 +91,7 @@ static const _Alignas(16) uint64_t first_of_16[17][2] = {
 /* A block is 16 bytes. block_find_semicolon returns its first place, 16 if there is none; block_first keeps the first n
    bytes, as two words, the others being zero. */
 
-#if defined(__SSE2__) && !defined(STATIONS_PORTABLE)
+#if defined(__x86_64__) && !defined(STATIONS_PORTABLE)
 
 #include <emmintrin.h>
 
@@ -335,7 +336,7 @@ line_complaint(const uint8_t *line, const uint8_t **next)
 /* ---- a table of names ---- */
 
 /* The first 16 bytes of a name and the ';' behind it, zeros from there on: of a name shorter than 16 bytes, all of it.
-   No two of those are equal, nor is one equal to that of a longer name, for only they have a ';' in it. */
+   No two of those are equal, nor is one equal to that of a longer name or of no name, for only they have a ';' in it. */
 typedef struct {
     uint64_t low, high;
 } prefix;
@@ -348,8 +349,8 @@ typedef struct {
     size_t where; /* of the name in `names` */
 } entry;
 
-/* Open addressing: slots hold numbers of entries. Entry 0 is no name's, its prefix no name's either, so a slot with a
-   zero in it is an empty one, and needs no test of its own. */
+/* Open addressing: slots hold numbers of entries. Entry 0 is no name's, and its prefix, all zeros, that of no name
+   shorter than 16 bytes; so where those are looked up, an empty slot, one with a zero in it, needs no test of its own. */
 typedef struct {
     uint32_t *slots; /* 2 ** (64 - shift) of them */
     entry *entries;
@@ -374,7 +375,8 @@ prefix_of(block head, size_t length)
     return self;
 }
 
-/* The upper bits are the good ones. */
+/* The upper bits are the good ones. The multipliers are the same in every process, so names that all collide can be made up:
+   10,000 of them make lines a hundred times as slow. Random ones would cost every other file 2 %. */
 ALWAYS_INLINE uint64_t
 prefix_hash(prefix self)
 {
@@ -485,7 +487,6 @@ table_reserve(table *self, size_t length, checkpoint *check)
         if (names == NULL) {
             return STATIONS_NO_MEMORY;
         }
-        memset(names + self->room + NAMES_PADDING, 0, self->room);
         self->names = names;
         self->room *= 2;
     }
@@ -563,8 +564,7 @@ typedef struct {
     table table;
     uint8_t *buffer; /* a segment, the rest of its last line, and padding */
     checkpoint *check;
-    stations_status
-        status; /* the first failure, which is that of the lowest offset: segments come in ascending order */
+    stations_status status; /* a worker that fails takes no other segment */
     uint64_t offset;
     const char *reason;
     int error;
@@ -711,7 +711,6 @@ worker_new(size_t segment)
 typedef struct {
     stations_source source;
     size_t segment, threads;
-    _Atomic uint64_t failed; /* no line from here on matters any more */
     atomic_bool no_memory;
     station *stations; /* at the end: `count`, and as much room again to sort them in */
     size_t count;
@@ -730,7 +729,8 @@ job_read(const job *self, worker *reader, uint64_t offset, size_t length)
 
         if (bytes > 0) {
             done += (size_t)bytes;
-        } else if (bytes < 0 && errno == EINTR) { /* a signal: let its handler run, if this is the thread for that */
+        } else if (bytes < 0 &&
+                   errno == EINTR) { /* a signal: its handler runs if this is the thread for it, and a poll is due */
             if (checkpoint_spend(reader->check, CHECKPOINT_BUDGET + 1)) {
                 reader->status = STATIONS_STOPPED;
                 return false;
@@ -779,24 +779,18 @@ static void
 job_task(void *context, size_t chunk, size_t index, checkpoint *check)
 {
     job *self = *(job **)context;
-    uint64_t start = (uint64_t)chunk * self->segment;
-    uint64_t failed = atomic_load_explicit(&self->failed, memory_order_relaxed);
-
-    if (start > failed) {
-        return;
-    }
     worker *mine = self->workers[index];
+
     if (mine == NULL) {
         mine = self->workers[index] = worker_new(self->segment);
     }
     if (mine != NULL) {
         mine->check = check;
     }
-    if (mine == NULL || (!job_segment(self, mine, start) && mine->status == STATIONS_NO_MEMORY)) {
-        atomic_store(&self->no_memory, true);
-        atomic_store(&self->failed, 0); /* the others may as well stop */
-    } else if (mine->status != STATIONS_DONE) {
-        while (start < failed && !atomic_compare_exchange_weak(&self->failed, &failed, start)) {
+    if (mine == NULL || !job_segment(self, mine, (uint64_t)chunk * self->segment)) {
+        pool_finish(check); /* no later line matters; all earlier ones are somebody's already */
+        if (mine == NULL || mine->status == STATIONS_NO_MEMORY) {
+            atomic_store(&self->no_memory, true);
         }
     }
     (void)checkpoint_spend(check, (int64_t)(self->segment / 16)); /* a line takes about as long as two steps */
@@ -850,9 +844,9 @@ stations_sort(station *stations, size_t count, checkpoint *check)
                 bool take_right = left == middle || (right < end && station_precedes(&from[right], &from[left]));
 
                 into[k] = from[take_right ? right++ : left++];
-            }
-            if (checkpoint_spend(check, (int64_t)(end - begin) * 4)) {
-                return NULL;
+                if (checkpoint_spend(check, 4)) {
+                    return NULL;
+                }
             }
         }
         station *swapped = from;
@@ -875,6 +869,8 @@ job_merge(job *self, checkpoint *check, const station **sorted)
             if (status != STATIONS_DONE) {
                 return status;
             }
+            worker_free(self->workers[k]);
+            self->workers[k] = NULL;
         } else if (self->workers[k] != NULL) {
             all = &self->workers[k]->table;
         }
@@ -898,6 +894,9 @@ job_merge(job *self, checkpoint *check, const station **sorted)
             .min = from->min,
             .max = from->max,
         };
+        if (checkpoint_spend(check, 8)) {
+            return STATIONS_STOPPED;
+        }
     }
     *sorted = stations_sort(self->stations, self->count, check);
     return *sorted == NULL ? STATIONS_STOPPED : STATIONS_DONE;
@@ -976,7 +975,6 @@ stations_run(const stations_source *source, size_t segment, size_t threads, pool
     self->source = *source;
     self->segment = segment;
     self->threads = threads;
-    atomic_init(&self->failed, UINT64_MAX);
     atomic_init(&self->no_memory, false);
 
     stations_status status =

@@ -39,7 +39,7 @@ typedef enum {
     STATIONS_NO_MEMORY,
     STATIONS_MALFORMED,  /* `offset` is where the first malformed line begins, `reason` what is wrong with it */
     STATIONS_UNREADABLE, /* reading failed with `error`, an errno */
-    STATIONS_SHRUNK,     /* the file ends before its size */
+    STATIONS_SHRUNK,     /* the file ends before `size` */
 } stations_status;
 
 typedef struct {
