@@ -29,7 +29,7 @@ def prepare(task, threads, folder):
     import _rows
     import numpy
 
-    _rows.compiler()
+    _rows.with_openmp()
     shutil.copy2(pathlib.Path(__file__).with_name("blocked_rows.pyx"), folder)
     _rows.build([sys.executable, "-m", "Cython.Build.Cythonize", "-i", folder / "blocked_rows.pyx"])
     sys.path.insert(0, str(folder))
