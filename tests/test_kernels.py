@@ -114,7 +114,7 @@ DEFECTS = {
     ),
     "packs the wrong lane": ("two.h", "v[0] = v[1];", "v[1] = v[0];"),
     "unpacks one for both": ("two.h", "v[0] = *next++;", "v[0] = *next;"),
-    "a row starts where the last tile did": ("vector.h", "        tile->column = self->column;\n", ""),
+    "a column starts where the last one ended": ("vector.h", "        tile->row = self->row;\n", ""),
 }
 
 

@@ -42,7 +42,7 @@
 
 enum {
     TURN = 3,                 /* steps that a loop takes at a time */
-    FIRST = 1 + 3 * TURN,     /* steps of every point, each with a test; the first one leads from 0 to c */
+    FIRST = 1 + 4 * TURN,     /* steps of every point, each with a test; the first one leads from 0 to c */
     YOUNG = 8 * TURN,         /* steps of the short block */
     BLOCK_MOST = 24 * TURN,   /* steps of a block: many, where few points escape in it... */
     BLOCK_LEAST = 12 * TURN,  /* ... and few, where many do: half a block is lost then, and it is taken again */
@@ -90,6 +90,18 @@ _Static_assert(BATCH <= SEGMENT, "a list has room for two batches and a register
 #define OTHER_STEP STEP
 #endif
 
+/* A step that shares the squares with its test; `in`: the lanes that began it within |z| <= 2, which count one more. It
+   rounds otherwise than the steps above, so an orbit must take it always or never: the first steps do. */
+#define FIRST_STEP(g, n, in)                                                                                           \
+    do {                                                                                                               \
+        vector rr = (g).zr * (g).zr;                                                                                   \
+        vector ii = (g).zi * (g).zi;                                                                                   \
+        vector twice = (g).zr + (g).zr;                                                                                \
+        n = plus_one(n, in = at_most(rr + ii, vector_of(4.0)));                                                        \
+        (g).zi = fused(twice, (g).zi, (g).ci);                                                                         \
+        (g).zr = rr - ii + (g).cr;                                                                                     \
+    } while (0)
+
 /* TURN steps of `count` registers of points; `before` comes before each step of each. A point begins its turns where it
    begins a block, so its orbit does not depend on the lane it is in. */
 #define TAKE_TURN(k, count, before, zr, zi, cr, ci)                                                                    \
@@ -129,8 +141,9 @@ typedef struct {
     checkpoint *check;
     bool stopped;         /* a checkpoint said so */
     bool shortcut;        /* leave out the points that are known to stay */
-    mandelbrot_tile tile; /* what is left of it: rows, and columns of the first of them */
-    ptrdiff_t column;     /* where its rows begin */
+    mandelbrot_tile tile; /* what is left of it: columns, and rows of the first SEGMENT of them */
+    ptrdiff_t row;        /* where its columns begin */
+    double cr[SEGMENT];   /* of the first SEGMENT columns */
     points waiting;       /* for a lane */
     points young;         /* escaped in the short block */
     points escaped;       /* escaped in a block of `steps` */
@@ -159,8 +172,8 @@ first_lanes(ptrdiff_t count)
     return count >= LANES ? ALL_LANES : count <= 0 ? 0 : (1U << count) - 1;
 }
 
-/* One more for the lanes `in`, which have |z| <= 2 before a step. */
-#define COUNT(n, in, g) n = plus_one(n, in = bounded(g.zr, g.zi))
+/* One more for the lanes that have |z| <= 2 before a step. */
+#define COUNT(n, g) n = plus_one(n, bounded(g.zr, g.zi))
 
 /* Appends some lanes of a group, but for `left`. A whole register is stored: what is too much, the next ones overwrite. */
 INLINE void
@@ -201,9 +214,7 @@ replay(const stream *self, points *from, int steps)
         n[k] = integers_of(0);
     }
     for (int s = 0; s < steps; s += TURN) {
-        unsigned in[SIDE];
-
-        TAKE_TURN(k, SIDE, COUNT(n[k], in[k], g[k]), g[k].zr, g[k].zi, g[k].cr, g[k].ci);
+        TAKE_TURN(k, SIDE, COUNT(n[k], g[k]), g[k].zr, g[k].zi, g[k].cr, g[k].ci);
     }
     memcpy(taken, n, sizeof taken);
     memcpy(left, from->left + from->count, sizeof left);
@@ -251,44 +262,58 @@ begin(stream *self, const group *g, integers n, ptrdiff_t pixels)
     }
 }
 
-/* Takes the first steps of the next points of a row. */
+/* Where the next SEGMENT columns are: the same for all rows of a tile, and a division takes as long as some steps. */
 static TARGET void
-begin_segment(stream *self, ptrdiff_t row, ptrdiff_t column, ptrdiff_t column_end)
+locate_columns(stream *self)
 {
     const mandelbrot_picture *picture = self->picture;
     double dx = picture->xmax - picture->xmin;
+
+    for (int i = 0; i < SEGMENT; i += LANES) {
+        vector columns = lane_numbers() + (double)(self->tile.column + i);
+
+        store(self->cr + i, picture->xmin + dx * columns / (double)picture->width);
+    }
+}
+
+/* Takes the first steps of the next `pixels` points of a row. */
+static TARGET void
+begin_segment(stream *self, ptrdiff_t row, ptrdiff_t pixels)
+{
+    const mandelbrot_picture *picture = self->picture;
     double dy = picture->ymax - picture->ymin;
     vector ci = vector_of(picture->ymin + dy * (double)row / (double)picture->height);
-    integers pixel = integers_of(row * picture->width);
+    integers pixel = integers_of(row * picture->width + self->tile.column);
 
     for (int l = 0; l < LANES; l++) {
         pixel[l] += l;
     }
-    for (; column < column_end; column += BATCH) {
+    for (int at = 0; at < pixels; at += BATCH) {
         group g[SIDE];
         integers n[SIDE];
         unsigned any = 1;
 
         FOR_EACH(k, SIDE) {
-            vector columns = lane_numbers() + (double)(column + k * LANES);
-
-            g[k].cr = picture->xmin + dx * columns / (double)picture->width;
-            g[k].zr = g[k].cr; /* the first step leads from 0 to c */
+            g[k].zr = g[k].cr = load(self->cr + at + k * LANES); /* the first step leads from 0 to c */
             g[k].zi = g[k].ci = ci;
-            g[k].pixel = (vector)(pixel + (int64_t)(column + k * LANES));
+            g[k].pixel = (vector)(pixel + (int64_t)(at + k * LANES));
             n[k] = integers_of(1);
         }
         for (int s = 1; s < FIRST && any != 0; s += TURN) {
             unsigned in[SIDE];
 
-            TAKE_TURN(k, SIDE, COUNT(n[k], in[k], g[k]), g[k].zr, g[k].zi, g[k].cr, ci);
+            for (int t = 0; t < TURN; t++) {
+                FOR_EACH(k, SIDE) {
+                    FIRST_STEP(g[k], n[k], in[k]);
+                }
+            }
             any = 0;
             FOR_EACH(k, SIDE) {
                 any |= in[k];
             }
         }
         FOR_EACH(k, SIDE) {
-            begin(self, &g[k], n[k], column_end - column - k * LANES);
+            begin(self, &g[k], n[k], pixels - at - k * LANES);
         }
     }
 }
@@ -338,21 +363,24 @@ fetch(stream *self)
     if (self->stopped) {
         return false;
     }
-    if (tile->row == tile->row_end) {
+    if (tile->column == tile->column_end) {
         if (!self->tiles->next(self->tiles, tile)) {
             return false;
         }
-        self->column = tile->column;
+        self->row = tile->row;
     }
     ptrdiff_t pixels = tile->column_end - tile->column;
 
     pixels = pixels < SEGMENT ? pixels : SEGMENT;
-    begin_segment(self, tile->row, tile->column, tile->column + pixels);
+    if (tile->row == self->row) {
+        locate_columns(self);
+    }
+    begin_segment(self, tile->row, pixels);
     grow(self, waiting);
-    tile->column += pixels;
-    if (tile->column == tile->column_end) {
-        tile->column = self->column;
-        tile->row++;
+    tile->row++;
+    if (tile->row == tile->row_end) {
+        tile->row = self->row;
+        tile->column += pixels;
     }
     self->stopped = checkpoint_spend(self->check, pixels * (FIRST + YOUNG));
     return !self->stopped;

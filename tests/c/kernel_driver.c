@@ -111,8 +111,8 @@ stopping(const mandelbrot_kernel *kernel)
 int
 main(void)
 {
-    /* around the steps at which a vector kernel changes what it does: 10, 34, and 34 + multiples of a block */
-    static const int32_t depths[] = {0, 1, 2, 3, 9, 10, 11, 33, 34, 35, 70, 71, 105, 106, 107, 108, 178, 179, 333};
+    /* around the steps at which a vector kernel changes what it does: 13, 37, and 37 + multiples of a block */
+    static const int32_t depths[] = {0, 1, 2, 3, 12, 13, 14, 36, 37, 38, 73, 74, 108, 109, 110, 111, 181, 182, 333};
     static const int widths[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 255, 257, 511, 513, 1100};
 
     kernel_count = mandelbrot_kernels_here(kernels);
