@@ -268,12 +268,14 @@ take_turns(long long *next)
     if (detached_now() < *next) {
         return 0;
     }
-    Py_BEGIN_ALLOW_THREADS Py_END_ALLOW_THREADS *next = detached_now() + DETACHED_POLL_NANOSECONDS;
+    PyEval_RestoreThread(PyEval_SaveThread());
+    *next = detached_now() + DETACHED_POLL_NANOSECONDS;
     return PyErr_CheckSignals();
 }
 
+/* The dict of what was found; gives that back. */
 static PyObject *
-build_dict(const stations_result *found)
+build_dict(stations_result *found)
 {
     PyObject *result = PyDict_New();
     long long next_turn = detached_now() + DETACHED_POLL_NANOSECONDS;
@@ -292,6 +294,9 @@ build_dict(const stations_result *found)
         Py_XDECREF(name);
         Py_XDECREF(value);
     }
+    Py_BEGIN_ALLOW_THREADS; /* the more names, the longer it takes */
+    stations_release(found);
+    Py_END_ALLOW_THREADS;
     return result;
 }
 
@@ -319,9 +324,7 @@ snek_stations(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObjec
     switch (status) {
     case STATIONS_DONE:
         result = build_dict(&found);
-        Py_BEGIN_ALLOW_THREADS /* the more names, the longer it takes */
-            stations_release(&found);
-        Py_END_ALLOW_THREADS break;
+        break;
     case STATIONS_STOPPED: /* the signal handler's exception is set */
         break;
     case STATIONS_FORKED:

@@ -729,8 +729,8 @@ job_read(const job *self, worker *reader, uint64_t offset, size_t length)
 
         if (bytes > 0) {
             done += (size_t)bytes;
-        } else if (bytes < 0 &&
-                   errno == EINTR) { /* a signal: its handler runs if this is the thread for it, and a poll is due */
+        } else if (bytes < 0 && errno == EINTR) {
+            /* a signal: its handler runs if this is the thread for it, and a poll is due */
             if (checkpoint_spend(reader->check, CHECKPOINT_BUDGET + 1)) {
                 reader->status = STATIONS_STOPPED;
                 return false;
