@@ -103,7 +103,7 @@ def bad():
             except (TypeError, ValueError, BufferError, ZeroDivisionError):
                 pass
 
-    for source in (b"x", lines + b"x", b"a\\xff;1.0", many + b"a;1", "nowhere", "/", "/dev/null", "a\\0", 5, memoryview(lines)[::2]):
+    for source in (b"x", lines + b"x", b"a\\xff;1.0", many + b"a;1", "nowhere", "/", "/dev/null", "/proc/self/status", "a\\0", 5, memoryview(lines)[::2]):
         for threads in (1, 2, -1, Unwilling()):
             try:
                 snek.stations(source, threads=threads)
@@ -186,12 +186,21 @@ LEAKS = {
         "file descriptors",
     ),
     "a buffer of lines": (
-        {"extensions/stations.c": {"        PyBuffer_Release(&self->view);\n": ""}},
+        {"extensions/stations.c": {"        PyBuffer_Release(&self->view);\n    }\n}": "    }\n}"}},
         "good",
         "references to lines",
     ),
+    "a buffer of every other byte": (
+        {
+            "extensions/stations.c": {
+                "        PyBuffer_Release(&self->view);\n        return": "        return"
+            }
+        },
+        "bad",
+        "references to lines",
+    ),
     "what the lines come to": (
-        {"extensions/stations.c": {"        stations_release(&found);\n": ""}},
+        {"extensions/stations.c": {"    stations_release(found);\n": ""}},
         "good",
         "bytes of C memory",
     ),
@@ -255,6 +264,8 @@ def test_a_module_lets_go_of_its_state():
 
 def test_a_state_that_is_not_let_go_is_found(monkeypatch):
     plant = {
-        "extensions/snekmodule.c": {"    Py_CLEAR(snek_get_state(module)->kernels);\n": "    (void)module;\n"}
+        "extensions/snekmodule.c": {
+            "    Py_CLEAR(snek_get_state(module)->kernel_names);\n": "    (void)module;\n"
+        }
     }
     assert hunt_in(monkeypatch, len(LEAKS), plant, references_to_the_state) == 2

@@ -2,12 +2,9 @@
    with the scalar one. Prints what is wrong and ends with 1, or prints the names of the kernels. Fit for sanitizers:
    each picture is a block of exactly its size. */
 
-#define _POSIX_C_SOURCE 200809L
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "kernels/mandelbrot.h"
 
@@ -82,13 +79,15 @@ stop_once(checkpoint *check)
     return ++asked == 1;
 }
 
-/* One tile a row, without end. */
+static int rows;
+
+/* The same row again and again. */
 static bool
 next_row(mandelbrot_tiles *tiles, mandelbrot_tile *tile)
 {
     (void)tiles;
     *tile = (mandelbrot_tile){0, 1, 0, 300};
-    return true;
+    return ++rows < 10000;
 }
 
 /* A checkpoint that says stop need not say it again. */
@@ -100,7 +99,7 @@ stopping(const mandelbrot_kernel *kernel)
     mandelbrot_tiles tiles = {next_row};
     checkpoint check = {CHECKPOINT_BUDGET, stop_once};
 
-    asked = 0;
+    asked = rows = 0;
     kernel->compute(&job, &tiles, &check);
     if (asked != 1) {
         failures++;
@@ -132,7 +131,6 @@ main(void)
     run((picture){9, 9, 1e308, -1e307, -1e308, 1e-308, 50});
     run((picture){9, 9, 0.0, 0.0, 5e-324, 0.0, 50});
 
-    alarm(100); /* ends a kernel that doesn't stop */
     for (size_t k = 0; k < kernel_count; k++) {
         stopping(&kernels[k]);
     }
