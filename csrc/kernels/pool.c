@@ -22,8 +22,7 @@
      that they cause themselves, for faulthandler to report: a signal is for the interpreter's own threads.
    * A helper that joins a job goes to a CPU that no other worker of it is on. Linux likes to wake a thread on the CPU
      of the thread that woke it, and looks again after milliseconds: a short job would be over by then, computed by all
-     its threads in turn on one CPU. It happens where others are busy, and in virtual machines, whose idle CPUs don't
-     look idle from inside.
+     its threads in turn on one CPU. Seen beside other programs, and now and then on an idle virtual machine.
    * After fork() a child has only the thread that forked. Handlers registered with pthread_atfork make the pool
      whole in the parent and empty in the child, whose next call starts helpers of its own.
    * A job lives on the heap, context included, never on the caller's stack: CPython up to 3.13 ends a daemon thread
@@ -142,8 +141,8 @@ pool_take(checkpoint *check, size_t *chunk)
     return *chunk < work->chunks;
 }
 
-/* From now on nobody takes another chunk of the job of the worker whose checkpoint this is; those taken, all the lower ones
-   among them, are computed. */
+/* From now on nobody takes another chunk of the job of the worker whose checkpoint this is. Those taken, all the lower
+   ones among them, are computed. */
 void
 pool_finish(checkpoint *check)
 {

@@ -59,7 +59,8 @@ simd_has_avx2(void)
 bool
 simd_has_avx512(void)
 {
-    return has(bit_AVX | bit_FMA | bit_POPCNT, bit_AVX2 | bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL, ZMM_STATE);
+    return has(bit_AVX | bit_FMA | bit_POPCNT, bit_AVX2 | bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL,
+               ZMM_STATE);
 }
 
 /* The same on AMD's cores, Zen 4 and later, which have pipes of their own for additions. */

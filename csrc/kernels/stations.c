@@ -375,8 +375,8 @@ prefix_of(block head, size_t length)
     return self;
 }
 
-/* The upper bits are the good ones. The multipliers are the same in every process, so names that all collide can be made up:
-   10,000 of them make lines a hundred times as slow. Random ones would cost every other file 2 %. */
+/* The upper bits are the good ones. The multipliers are the same in every process, so names that all collide can be
+   made up: each lookup then walks past all of them. Random ones would cost every other file 2 %. */
 ALWAYS_INLINE uint64_t
 prefix_hash(prefix self)
 {

@@ -47,9 +47,8 @@ def prepare(command):
     run = competitor.prepare(types.SimpleNamespace(**command["task"]), command["threads"], folder)
     seconds = time.perf_counter() - begin
     first = folder / "first-build.json"
-    if (
-        not first.exists()
-    ):  # whoever comes later finds the compiled files; the table tells what the first had to pay
+    # Whoever comes later finds the compiled files; the table tells what the first had to pay.
+    if not first.exists():
         first.write_text(json.dumps(seconds))
     python = f"{platform.python_implementation()} {platform.python_version()}"
     if platform.python_implementation() == "PyPy":
