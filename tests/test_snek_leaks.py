@@ -68,7 +68,7 @@ watched = {"lines": lines, "a path": path, "out": out, "its owner": owner, "a nu
 
 class Index:
     def __index__(self):
-        return int("700")  # a new object each time
+        return int("5000")  # a new object each time: Python keeps the numbers to 256, from 3.15 on to 1024
 
 class Unwilling:
     def __index__(self):

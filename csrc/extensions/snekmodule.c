@@ -285,7 +285,8 @@ snek_free(void *module)
     (void)snek_clear(module);
 }
 
-static const char snek_doc[] = "The C functions of snek; use them as snek.fib, snek.mandelbrot...";
+/* A literal and not an array of const: a slot of 3.15 takes no pointer to const. */
+#define SNEK_DOC "The C functions of snek; use them as snek.fib, snek.mandelbrot..."
 
 #if PY_VERSION_HEX >= 0x030F0000
 
@@ -295,7 +296,7 @@ PyABIInfo_VAR(snek_abi);
 static PySlot snek_slots[] = {
     PySlot_STATIC_DATA(Py_mod_abi, &snek_abi),
     PySlot_STATIC_DATA(Py_mod_name, "_snek"),
-    PySlot_STATIC_DATA(Py_mod_doc, (void *)snek_doc),
+    PySlot_STATIC_DATA(Py_mod_doc, SNEK_DOC),
     PySlot_STATIC_DATA(Py_mod_methods, snek_methods),
     PySlot_SIZE(Py_mod_state_size, sizeof(snek_state)),
     PySlot_FUNC(Py_mod_state_traverse, (void (*)(void))snek_traverse),
@@ -331,7 +332,7 @@ static PyModuleDef_Slot snek_slots[] = {
 static PyModuleDef snek_module = {
     .m_base = PyModuleDef_HEAD_INIT,
     .m_name = "_snek",
-    .m_doc = snek_doc,
+    .m_doc = SNEK_DOC,
     .m_size = sizeof(snek_state),
     .m_methods = snek_methods,
     .m_slots = snek_slots,
