@@ -1,4 +1,4 @@
-/* snekmodule.h: what the files of the module snek._snek share: its state, and the argument `threads`.
+/* state.h: what the files of the module snek._snek share: its state, and the argument `threads`.
 
    In Python:
 
@@ -11,8 +11,8 @@
    Threads: the caller must have an attached thread state. The state does not change after the import.
    Ownership: the state belongs to the module, one for each interpreter. */
 
-#ifndef SNEK_SNEKMODULE_H
-#define SNEK_SNEKMODULE_H
+#ifndef SNEK_STATE_H
+#define SNEK_STATE_H
 
 #include <Python.h>
 
