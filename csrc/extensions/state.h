@@ -45,7 +45,13 @@ snek_convert_threads(const snek_state *state, PyObject *object, size_t *threads)
         return -1;
     }
     if (number == 0) {
-        number = state->cpu_count > 0 ? state->cpu_count : cpus_usable();
+        number = state->cpu_count > 0 ? state->cpu_count : cpus_usable_recently();
+        if (number == 0) { /* files have to be read: others may run Python meanwhile */
+            PyThreadState *thread = PyEval_SaveThread();
+
+            number = cpus_usable();
+            PyEval_RestoreThread(thread);
+        }
         number = number > POOL_MAX_THREADS ? POOL_MAX_THREADS : number;
     }
     *threads = (size_t)number;
