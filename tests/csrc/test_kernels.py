@@ -36,6 +36,7 @@ def test_the_kernels_are_those_of_the_cpu():
     assert snek.kernels()[-1] != "shortcut"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cc", ["gcc", "clang"])
 def test_under_address_sanitizer(cc):
     program = sanitized_program(f"kernels-asan-{cc}", FILES, ADDRESS, cc)
@@ -124,6 +125,7 @@ DEFECTS = {
 }
 
 
+@pytest.mark.mutant
 @pytest.mark.parametrize("name", DEFECTS)
 def test_planted_defects_are_found(name):
     file, good, bad = DEFECTS[name]
