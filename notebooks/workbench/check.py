@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench import behaviour
-from workbench.behaviour import leaks, releases_gil
 from workbench.measure import race
 from workbench.same import difference
 from workbench.show import Shown, duration, shortened, si, three_digits, times
 
-__all__ = ["Verdict", "check_function", "check_value", "leaks", "prediction", "releases_gil"]
+__all__ = ["Verdict", "check_function", "check_value", "prediction"]
 
 TIME_LIMIT = 10.0  # seconds for all calls of a learner's function; the reference takes milliseconds
 CLOSE_GUESS = 1.25  # a prediction within this factor counts as right

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from race.field import Entry, Field, Skipped
 from race.hosts import PREPARE_TIMEOUT, Failed, Host
 from race.tasks import Task, WrongResult
-from workbench.machine import Peak, peak
+from workbench.peak import Peak, peak
 from workbench.results import Ratio
 
 MOST_ROUNDS, FEWEST_ROUNDS = 25, 3
