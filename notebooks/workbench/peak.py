@@ -28,7 +28,7 @@ class Peak(Shown):
     bandwidth_all: float
     bandwidth_l1: float  # one core, first-level cache
     bandwidth_l2: float
-    cores_free: float  # how many cores' time the threads of `flops_all` got; on an idle machine, `cores`
+    cores_free: float  # how many cores' time the threads of `flops_all` had in their best run
 
     @property
     def disturbed(self) -> str:
@@ -73,9 +73,10 @@ def peak() -> Peak:
     for both cores doubled from one run to the next.
 
     For the limits of all cores, one thread is pinned to each, where the system can (Linux); their rates are added up over
-    the time in which all of them work. A core shared with other programs gives its share only: `cores_free` tells how
-    many cores' time there was, and `disturbed` what to say of it. A container's quota works by the period, of 100 ms as a
-    rule: these runs take some 3 ms, so they measure what that many cores do until the quota is used up, which is still
+    the time in which all of them work. The best of 15 runs counts, 3 ms each: beside other programs, one that meets all
+    cores between their turns. Where none does, the limit is too low: `cores_free` tells how many cores' time the
+    threads had in the best run, and `disturbed` what to say of it. A container's quota works by the period, of 100 ms as a
+    rule, and the runs are shorter, so they measure what that many cores do until the quota is used up, which is still
     a ceiling. Over a longer time, no program gets more than quota / cores of it.
 
     To recompute it on another chip: `peak().flops / peak().clock` is the measured FLOP per cycle. The data sheet's is

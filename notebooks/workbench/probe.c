@@ -349,8 +349,8 @@ struct member {
     struct team *team;
     size_t number;
     pthread_t thread;
-    double at[RUNS][PARTS + 1]; /* when each part began; the last, when the last part ended */
-    double executed[RUNS];      /* processor time of the run */
+    double at[RUNS][PARTS + 1];       /* when each part began; the last, when the last part ended */
+    double executed[RUNS][PARTS + 1]; /* the thread's processor time then */
     volatile double sink;
 };
 
@@ -414,37 +414,38 @@ member_run(void *argument)
         if (atomic_load(&team->failed)) {
             continue;
         }
-        double before = seconds(CLOCK_THREAD_CPUTIME_ID);
-        for (size_t part = 0; part < PARTS; part++) {
+        for (size_t part = 0; part <= PARTS; part++) {
+            self->executed[run][part] = seconds(CLOCK_THREAD_CPUTIME_ID);
             self->at[run][part] = seconds(CLOCK_MONOTONIC);
-            self->sink = task->kernel(data + part * task->stride, task->bytes, task->rounds);
+            if (part < PARTS) {
+                self->sink = task->kernel(data + part * task->stride, task->bytes, task->rounds);
+            }
         }
-        self->at[run][PARTS] = seconds(CLOCK_MONOTONIC);
-        self->executed[run] = seconds(CLOCK_THREAD_CPUTIME_ID) - before;
     }
     free(data);
     return NULL;
-}
-
-/* How many parts, fractions included, does a thread finish between `begin` and `end`? */
-static double
-parts_between(const double at[PARTS + 1], double begin, double end)
-{
-    double sum = 0;
-    for (size_t part = 0; part < PARTS; part++) {
-        double from = at[part] > begin ? at[part] : begin;
-        double to = at[part + 1] < end ? at[part + 1] : end;
-        if (to > from) {
-            sum += (to - from) / (at[part + 1] - at[part]);
-        }
-    }
-    return sum;
 }
 
 struct result {
     double parts; /* per second, of all threads together */
     double cores; /* how many of them executed, on average */
 };
+
+/* Add what a thread did between `begin` and `end`, fractions of parts included: parts, and seconds of processor time. */
+static void
+add_between(struct result *sum, const struct member *member, size_t run, double begin, double end)
+{
+    const double *at = member->at[run], *executed = member->executed[run];
+    for (size_t part = 0; part < PARTS; part++) {
+        double from = at[part] > begin ? at[part] : begin;
+        double to = at[part + 1] < end ? at[part + 1] : end;
+        if (to > from) {
+            double fraction = (to - from) / (at[part + 1] - at[part]);
+            sum->parts += fraction;
+            sum->cores += fraction * (executed[part + 1] - executed[part]);
+        }
+    }
+}
 
 /* One run. The rates of the threads add up only while all of them work, so what counts is done between the start of the
  * last and the end of the first. Where that is hardly any time, since they ran one after the other, it's the whole run:
@@ -464,13 +465,11 @@ rate_of_run(const struct member *members, size_t threads, size_t run)
     int together = end - begin >= 0.25 * (all_end - all_begin);
     begin = together ? begin : all_begin;
     end = together ? end : all_end;
-    double executed = 0, parts = 0;
+    struct result sum = {0, 0};
     for (size_t i = 0; i < threads; i++) {
-        const double *at = members[i].at[run];
-        executed += members[i].executed[run] / (together ? at[PARTS] - at[0] : end - begin);
-        parts += parts_between(at, begin, end);
+        add_between(&sum, &members[i], run, begin, end);
     }
-    return (struct result){parts / (end - begin), executed};
+    return (struct result){sum.parts / (end - begin), sum.cores / (end - begin)};
 }
 
 /* The best of RUNS runs; a rate of -1 where there was no memory or no thread to be had. */

@@ -12,7 +12,8 @@ import time
 import pytest
 
 from workbench import check
-from workbench.check import check_function, check_value, leaks, prediction, releases_gil
+from workbench.behaviour import leaks, releases_gil
+from workbench.check import check_function, check_value, prediction
 from workbench.results import Ratio
 
 GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
