@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -118,9 +119,10 @@ def test_threads_run_where_they_are_pinned(probe):
 @needs_two_cpus
 def test_beside_busy_loops_the_limit_goes_with_the_cores_that_the_threads_had(probe, busy_loops):
     """One run in fifteen may meet both cores between two turns of the loops. Else the limit is lower, and it's told."""
-    values = probed(probe, 2, 64 << 20, "widest", *cpus()[:2])
-    gained = float(values["flops_all"]) / float(values["flops"])
-    assert 0.6 < gained / float(values["cores_free"]) < 1.4
+    found = [probed(probe, 2, 64 << 20, "widest", *cpus()[:2]) for _ in range(5)]
+    one = max(float(values["flops"]) for values in found)  # the loops may slow down any of them
+    gains = [float(values["flops_all"]) / float(values["cores_free"]) / one for values in found]
+    assert 0.5 < statistics.median(gains) < 1.5
 
 
 @needs_compiler
