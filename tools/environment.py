@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "notebooks"))  # for the workbench
 BUILD = ROOT / "build"
 LOG = BUILD / "setup.log"
 REQUIREMENTS = ROOT / "requirements.txt"
@@ -245,17 +246,10 @@ def find_uv(*folders: Path) -> str | None:
 
 def find_compiler() -> str | None:
     """Return the command of a C compiler for setuptools, or None."""
-    for command in filter(None, [os.environ.get("CC"), sysconfig.get_config_var("CC"), "cc", "gcc", "clang"]):
-        path = shutil.which(shlex.split(command)[0])
-        if path is None:
-            continue
-        if sys.platform == "darwin" and path.startswith(
-            "/usr/bin/"
-        ):  # a stub until the command line tools are installed
-            if subprocess.run(["xcode-select", "-p"], capture_output=True, check=False).returncode != 0:
-                continue
-        return command
-    return None
+    from workbench import compiler
+
+    found = compiler.find_compiler(ziglang=False)  # install_compiler wraps that one
+    return None if found is None else shlex.join(found.command)
 
 
 # --- the steps ----------------------------------------------------------------------------------------------------------
@@ -345,19 +339,16 @@ def install_packages(target: Environment, lock: int) -> None:
 
 def install_compiler(target: Environment, lock: int) -> str:
     """Install the ziglang wheel and return the command that makes it a C compiler."""
+    from workbench import cures
+
     wrapper = target.folder / "bin" / "ziglang-cc"
     if not wrapper.exists():
         say("No C compiler here: installing the ziglang wheel, which contains one")
         groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
         output = install(target, lock, *groups["compiler"], doing="Installing ziglang")
         if output is not None:
-            advice = (
-                "xcode-select --install"
-                if sys.platform == "darwin"
-                else "sudo apt install gcc, or sudo dnf install gcc"
-            )
             problem = explain("there is no C compiler, and ziglang cannot be installed instead", output)
-            raise Problem(f"{problem} Or install a compiler: {advice}.")
+            raise Problem(f"{problem} Or install a compiler: {cures.compiler()}.")
         # One word, found on PATH: setuptools splits commands at spaces, and this folder's path may have some.
         wrapper.write_text('#!/bin/sh\nexec "$(dirname "$0")/python" -m ziglang cc "$@"\n', encoding="utf-8")
         wrapper.chmod(0o755)
@@ -366,6 +357,8 @@ def install_compiler(target: Environment, lock: int) -> str:
 
 def install_csrc(target: Environment, lock: int) -> None:
     """Compile csrc and install it as the package snek."""
+    from workbench import cures
+
     compiler = find_compiler() or install_compiler(target, lock)
     wanted = csrc_digest()
     if not wanted:
@@ -375,8 +368,7 @@ def install_csrc(target: Environment, lock: int) -> None:
     include, site, version = answer.stdout.splitlines()
     if not Path(include, "Python.h").exists():
         raise Problem(
-            f"the headers of Python {version} are missing ({include}/Python.h). Debian, Ubuntu: sudo apt install python{version}-dev; "
-            "Fedora: sudo dnf install python3-devel. Then run again."
+            f"the headers of Python {version} are missing ({include}/Python.h). Bring them and run again: {cures.headers(version)}"
         )
     target.record(csrc=None)
     for leftover in Path(site).glob("snek*"):  # an interrupted installation has no list of its files

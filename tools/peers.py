@@ -16,6 +16,7 @@ import environment
 from environment import ROOT, Environment, say
 
 sys.path.append(str(ROOT / "notebooks"))
+from workbench import cures
 from workbench.interpreters import Interpreter, interpreters
 
 LOCK = ROOT / "requirements-peers.txt"
@@ -103,7 +104,7 @@ def fill_older(peers: list[str], lock: int) -> list[str]:
         if base is None:
             names = " and ".join(map(name, peers))
             return [
-                f"{names} cannot be installed: no Python 3.11 to 3.13 here. uv python install 3.13, and run again."
+                f"{names} cannot be installed: no Python 3.11 to 3.13 here. Bring one, and run again: {cures.python('3.13')}"
             ]
         OLDER.remove()
         environment.create(OLDER, lock, Path(base.path), base.version)
