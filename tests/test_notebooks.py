@@ -9,11 +9,11 @@ import re
 
 import pytest
 
-import canonical
+import notebook_files
 import execute
 
 VERDICT = re.compile(r"^(○|✗|✓) ", re.MULTILINE)
-notebooks = pytest.mark.parametrize("path", canonical.course(), ids=lambda path: path.stem)
+notebooks = pytest.mark.parametrize("path", notebook_files.course(), ids=lambda path: path.stem)
 
 
 def verdicts(done, kind):
@@ -43,11 +43,11 @@ def report(done):
 
 def test_the_readme_shows_pictures_of_the_committed_run():
     pictures = {}
-    for path in canonical.course():
-        pictures |= execute.figures(canonical.read(path))
-    readme = (canonical.ROOT / "README.md").read_text(encoding="utf-8")
+    for path in notebook_files.course():
+        pictures |= execute.figures(notebook_files.read(path))
+    readme = (notebook_files.ROOT / "README.md").read_text(encoding="utf-8")
     assert pictures
-    assert {file: file.read_bytes() for file in canonical.FIGURES.glob("*.png")} == pictures
+    assert {file: file.read_bytes() for file in notebook_files.FIGURES.glob("*.png")} == pictures
     assert [file.name for file in pictures if f"notebooks/figures/{file.name}" not in readme] == []
 
 

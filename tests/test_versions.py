@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-import canonical
+import notebook_files
 
 
 def version(text):
@@ -35,14 +35,14 @@ def problems(claims, running, markdown):
 
 
 def markdown_of(name):
-    path = canonical.NOTEBOOKS / f"{name}.ipynb"
+    path = notebook_files.NOTEBOOKS / f"{name}.ipynb"
     if not path.is_file():
         return None
-    return [cell.source for cell in canonical.read(path).cells if cell.cell_type == "markdown"]
+    return [cell.source for cell in notebook_files.read(path).cells if cell.cell_type == "markdown"]
 
 
 def test_no_claim_is_lost_or_outgrown():
-    claims = tomllib.loads((canonical.NOTEBOOKS / "versions.toml").read_text(encoding="utf-8")).get(
+    claims = tomllib.loads((notebook_files.NOTEBOOKS / "versions.toml").read_text(encoding="utf-8")).get(
         "claim", []
     )
     assert list(problems(claims, sys.version_info[:2], markdown_of)) == []

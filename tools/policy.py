@@ -30,7 +30,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from canonical import ROOT, SOLUTIONS, canonical, course, read, write
+from notebook_files import ROOT, SOLUTIONS, canonical, course, read, write
 from execute import exercise_tags, read_solutions
 
 Finding = tuple[int | None, str, str]  # cell number (None: the whole file), what is wrong, how to fix it
