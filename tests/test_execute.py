@@ -13,8 +13,8 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-import notebook_files
 import execute
+import notebook_files
 
 
 @pytest.fixture
@@ -44,7 +44,11 @@ def test_the_kernel_is_this_python_in_the_notebooks_folder(notebook):
         "print(os.environ['TQDM_DISABLE'], os.environ.get('FAST_SNEK_QUICK'))",
     )
     before = path.read_bytes()
-    assert text(execute.execute(path)).splitlines() == [sys.executable, str(notebook_files.NOTEBOOKS), "1 None"]
+    assert text(execute.execute(path)).splitlines() == [
+        sys.executable,
+        str(notebook_files.NOTEBOOKS),
+        "1 None",
+    ]
     assert text(execute.execute(path, quick=True)).split()[-1] == "1"
     assert path.read_bytes() == before
 

@@ -7,8 +7,8 @@ import re
 import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook
 
-import notebook_files
 import navigate
+import notebook_files
 
 COURSE = """
 [00_first]

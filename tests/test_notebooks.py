@@ -9,8 +9,8 @@ import re
 
 import pytest
 
-import notebook_files
 import execute
+import notebook_files
 
 VERDICT = re.compile(r"^(○|✗|✓) ", re.MULTILINE)
 notebooks = pytest.mark.parametrize("path", notebook_files.course(), ids=lambda path: path.stem)
