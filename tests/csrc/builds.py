@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CSRC = ROOT / "csrc"
 CACHE = ROOT / "build" / "tests"
+DRIVERS = Path(__file__).parent / "c"
 # To `plant` where a defect is not in the vector kernels of one CPU: without these it compiles in a fraction of the time.
 PORTABLE_ONLY = {
     "kernels/mandelbrot.c": {

@@ -25,7 +25,7 @@ from race.field import Entry, Field
 from race.rounds import Outcome, Runner, schedule
 from workbench.results import Ratio
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 RACES = ("mandelbrot", "stations")
 EVERY = [pytest.param(each, id=f"{race}-{each.key}") for race in RACES for each in competitors(race)]
 CEILING = Outcome.ceiling  # the real one; see no_probe
@@ -93,7 +93,7 @@ def race(task: tasks.Task, planted: list[Competitor], **options) -> Outcome:
 
 @pytest.fixture(autouse=True)
 def no_probe(monkeypatch):
-    """The machine's limits are measured by tests/test_machine.py; here it would take most of the time."""
+    """The machine's limits are measured by tests/workbench/test_machine.py; here it would take most of the time."""
     peak = type("peak", (), {"__wrapped__": staticmethod(lambda: None)})
     monkeypatch.setattr(rounds, "peak", peak)
     monkeypatch.setattr(Outcome, "ceiling", lambda self, threads: 1e9 * threads)

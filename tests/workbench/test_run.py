@@ -20,7 +20,7 @@ from workbench import interpreters as looking
 from workbench.interpreters import Interpreter, MissingInterpreter, find_python, interpreters, missing
 from workbench.run import KEPT, run_python
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 OTHERS = [each for each in interpreters() if each.path != sys.executable]
 
 

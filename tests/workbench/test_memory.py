@@ -11,7 +11,7 @@ import pytest
 
 from workbench.memory import memory
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 MB = 1_000_000
 WAITS = "import sys; block = bytearray({size}); block[::4096] = b'x' * len(block[::4096]); print(1, flush=True); sys.stdin.read()"
 

@@ -23,7 +23,7 @@ import pytest
 
 import environment
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 # The interpreter under the environment that runs the tests: tests must not depend on what python3 is here.
 PYTHON = str(getattr(sys, "_base_executable", sys.executable))
 UV = environment.find_uv(Path(sys.prefix))

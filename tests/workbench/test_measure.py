@@ -29,7 +29,7 @@ from workbench.measure import (
 )
 from workbench.same import difference
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
 # ---- words ----

@@ -11,7 +11,7 @@ from test_pool import ADDRESS, run, sanitized_program
 
 import snek
 
-DRIVER = builds.ROOT / "tests" / "c" / "kernel_driver.c"
+DRIVER = builds.DRIVERS / "kernel_driver.c"
 FILES = [
     DRIVER,
     *builds.sources("kernels/mandelbrot*.c", "kernels/pool.c", "kernels/cpus.c", "kernels/simd.c"),

@@ -13,7 +13,7 @@ import twins
 
 KERNELS = builds.CSRC / "kernels"
 FILES = [
-    builds.ROOT / "tests" / "c" / "stations_driver.c",
+    builds.DRIVERS / "stations_driver.c",
     KERNELS / "stations.c",
     KERNELS / "pool.c",
     KERNELS / "cpus.c",
@@ -115,7 +115,7 @@ def build(name: str, *flags: str, cc: str = "", plant=None) -> Path:
     cc = builds.compiler(cc)
     try:
         builds.program(
-            f"probe-stations-{name}", [builds.ROOT / "tests" / "c" / "nothing.c"],
+            f"probe-stations-{name}", [builds.DRIVERS / "nothing.c"],
             *(flag for flag in flags if not flag.startswith("-Wl,--wrap")), cc=cc,
         )  # fmt: skip
     except AssertionError:

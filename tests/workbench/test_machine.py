@@ -16,7 +16,7 @@ from workbench import cores
 from workbench import machine as machine_module
 from workbench.machine import find_compiler, machine, peak, usable_cores
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 PROBE = NOTEBOOKS / "workbench" / "probe.c"
 
 

@@ -9,7 +9,7 @@ import builds
 import pytest
 import twins
 
-FILES = [builds.ROOT / "tests" / "c" / "pool_driver.c", *builds.sources("kernels/*.c")]
+FILES = [builds.DRIVERS / "pool_driver.c", *builds.sources("kernels/*.c")]
 THREAD = ["-fsanitize=thread", "-fno-omit-frame-pointer"]
 ADDRESS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
 
@@ -31,7 +31,7 @@ def sanitized_program(name, files, flags, cc, plant=None):
     try:
         builds.program(
             f"probe-{flags[0].partition('=')[2].replace(',', '-')}-{cc}",
-            [builds.ROOT / "tests" / "c" / "nothing.c"],
+            [builds.DRIVERS / "nothing.c"],
             *flags,
             cc=cc,
         )

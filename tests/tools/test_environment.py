@@ -15,7 +15,7 @@ from packaging.version import Version
 
 import lock
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 GROUPS = tomllib.loads(PYPROJECT)["dependency-groups"]
 DIRECT = {canonicalize_name(r.name): r for r in map(Requirement, lock.asked_for())}

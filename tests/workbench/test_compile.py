@@ -22,7 +22,7 @@ from workbench import compile as under_test
 from workbench.compile import CompileError, Library, cc
 from workbench.machine import find_compiler
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 pytestmark = pytest.mark.skipif(find_compiler() is None, reason="no C compiler")
 
 TWICE = "int twice(int x) { return 2 * x; }\n"
