@@ -217,13 +217,13 @@ def test_missing_headers_are_named(bare, tmp_path):
     variables = clean_environment(PYTHON=PYTHON)
     code = f"""
 import sys, sysconfig; sys.path.insert(0, {str(bare / "tools")!r})
-import environment
+import environment, setup
 from pathlib import Path
 target = environment.Environment(Path(sys.argv[1]))
 target.folder.mkdir(); (target.folder / "bin").mkdir()
 Path(target.python).write_text("#!/bin/sh\\nprintf '/no/include\\\\n/no/site\\\\n3.14\\\\n'\\n"); target.python.chmod(0o755)
 try:
-    environment.install_csrc(target, 0)
+    setup.install_csrc(target, 0)
 except environment.Problem as problem:
     print(problem)
 """
