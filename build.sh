@@ -3,6 +3,11 @@
 # Plain POSIX shell, so that it runs with whatever /bin/sh is. It finds a Python, lets tools/setup.py make or check the
 # environment, and hands over to Python.
 set -eu
+interrupted() {
+    echo "Interrupted. Run it again to go on." >&2
+    exit 130
+}
+trap interrupted INT
 unset CDPATH PYTHONHOME PYTHONPATH   # set for something else, they would lead this astray
 
 help() {
@@ -60,11 +65,6 @@ find_python() {
     fail "$wanted is Python $found, and the course needs 3.11 or newer. $hint"
 }
 
-interrupted() {
-    echo "Interrupted. Run it again to go on." >&2
-    exit 130
-}
-
 # Runs Python so that Ctrl-C ends it without a traceback even while it starts and imports. A command in the background ignores
 # SIGINT; this shell passes it on as SIGTERM, which Python obeys in silence until a program asks for more. To be called in a subshell.
 interruptible() {
@@ -105,7 +105,6 @@ case $command in
 esac
 
 cd -- "$root"
-trap interrupted INT
 find_python
 case $command in
     lab)
