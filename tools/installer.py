@@ -99,7 +99,10 @@ def explain(what: str, output: str) -> Problem:
         )
     if "permission denied" in text or "read-only file system" in text:
         return Problem(f"{what}: permission denied. Make {ROOT} writable and run again.")
-    if conflict := re.search(r"No solution found.*?╰─▶ (.*?)(?:\n\s*\n|\Z)", output, re.DOTALL):
+    # uv says why on the lines that follow, after an arrow or, since 0.13, the word cause.
+    if conflict := re.search(
+        r"No solution found[^\n]*\n\s*(?:╰─▶|cause:)?(.*?)(?:\n\s*\n|\Z)", output, re.DOTALL
+    ):
         return Problem(
             f"{what}: {' '.join(conflict[1].split())[:200]} (the whole log: {LOG.relative_to(ROOT)})"
         )

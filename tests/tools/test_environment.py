@@ -103,7 +103,7 @@ def test_the_lock_was_made_from_this_pyproject(text, direct, groups):
 @LOCKS
 def test_every_locked_package_is_there_for_a_reason(text, direct, groups):
     named = {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)==", text, flags=re.MULTILINE)}
-    for line in text.splitlines()[2:]:
+    for line in text.splitlines()[3:]:
         name, via = re.fullmatch(r"([\w.-]+)==.*# via (.*)", line).groups()
         asked = ("(pyproject.toml:", "-c ")
         parents = {parent for parent in via.split(", ") if not parent.startswith(asked)}
