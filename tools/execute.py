@@ -35,7 +35,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from canonical import FIGURES, NOTEBOOKS, ROOT, SOLUTIONS, canonical, course, read, write
+from notebook_files import FIGURES, NOTEBOOKS, ROOT, SOLUTIONS, canonical, course, read, write
 
 CELL_TIMEOUT = 120  # seconds
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-import canonical
 import execute
+import notebook_files
 
 MOST_OWED = 11  # when the list was made
 WRONG = Path(__file__).parent / "wrong_answers"
 OWED = Path(__file__).parent / "wrong_answers" / "owed.toml"
 VERDICT = re.compile(r"^(○|✗|✓) ", re.MULTILINE)
-notebooks = pytest.mark.parametrize("path", canonical.course(), ids=lambda path: path.stem)
+notebooks = pytest.mark.parametrize("path", notebook_files.course(), ids=lambda path: path.stem)
 
 
 def lines(done, kind):
@@ -70,11 +70,11 @@ def report(done):
 
 def test_the_readme_shows_pictures_of_the_committed_run():
     pictures = {}
-    for path in canonical.course():
-        pictures |= execute.figures(canonical.read(path))
-    readme = (canonical.ROOT / "README.md").read_text(encoding="utf-8")
+    for path in notebook_files.course():
+        pictures |= execute.figures(notebook_files.read(path))
+    readme = (notebook_files.ROOT / "README.md").read_text(encoding="utf-8")
     assert pictures
-    assert {file: file.read_bytes() for file in canonical.FIGURES.glob("*.png")} == pictures
+    assert {file: file.read_bytes() for file in notebook_files.FIGURES.glob("*.png")} == pictures
     assert [file.name for file in pictures if f"notebooks/figures/{file.name}" not in readme] == []
 
 

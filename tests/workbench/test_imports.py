@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import canonical
+import notebook_files
 
 ROOT = Path(__file__).parents[2]
 WORKBENCH = ROOT / "notebooks" / "workbench"
@@ -55,7 +55,6 @@ def test_no_files_import_each_other():
         for name, file in FILES.items()
     }
     assert len(graph) > 20
-    graph["environment"] -= {"peers"}  # the command `setup --peers`, until that is a file of its own
     assert circle(graph) == []
 
 
@@ -72,11 +71,11 @@ def defined(file):
     return found
 
 
-@pytest.mark.parametrize("path", canonical.course(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", notebook_files.course(), ids=lambda path: path.stem)
 def test_notebooks_import_a_name_from_the_module_that_defines_it(path):
     lines = [
         line.strip()
-        for cell in canonical.read(path).cells
+        for cell in notebook_files.read(path).cells
         if cell.cell_type == "code"
         for line in cell.source.splitlines()
         if line.strip().startswith("from workbench.")
