@@ -100,7 +100,7 @@ def test_runs_from_top_to_bottom(path):
 @notebooks
 def test_each_exercise_has_wrong_answers(path):
     """Two at least, so that its checker is known to check; the list of those still owed may only shrink."""
-    notebook = canonical.read(path)
+    notebook = notebook_files.read(path)
     exercises = {tag for cell in notebook.cells for tag in execute.exercise_tags(cell)}
     answers, owed = (
         wrong_answers(path),
@@ -114,5 +114,5 @@ def test_each_exercise_has_wrong_answers(path):
 
 def test_wrong_answers_are_owed_by_the_first_notebooks_only():
     owed = tomllib.loads(OWED.read_text(encoding="utf-8"))
-    assert owed.keys() <= {path.stem for path in canonical.course() if path.stem[:2] <= "06"}
+    assert owed.keys() <= {path.stem for path in notebook_files.course() if path.stem[:2] <= "06"}
     assert sum(map(len, owed.values())) <= MOST_OWED, "the list may only shrink"
