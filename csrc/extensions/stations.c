@@ -27,7 +27,7 @@
 #include "../kernels/stations.h"
 #include "detached.h"
 #include "parser.h"
-#include "snekmodule.h"
+#include "state.h"
 #include "stations.h"
 
 const char snek_stations_doc[] =

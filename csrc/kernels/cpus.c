@@ -1,19 +1,19 @@
-/* cpus.c: how many CPUs this process may use, which in a container is fewer than the machine has; and which of them the
-   calling thread is on.
+/* cpus.c: how many CPUs this process may use, which in a container is fewer than the machine has; and on which of them a
+   thread runs.
 
    In Python:
 
        def cpus_usable() -> int:
            return max(1, min(len(os.sched_getaffinity(0)), math.ceil(cgroup_quota())))
 
-       def cpus_move_off(cpus):
-           allowed = os.sched_getaffinity(0)
-           os.sched_setaffinity(0, allowed - cpus)    # to another one, at once
-           os.sched_setaffinity(0, allowed)           # and free to come back
+       def cpus_settle(allowed, taken):
+           os.sched_setaffinity(0, allowed - taken)    # off these CPUs, at once
+           os.sched_setaffinity(0, allowed)            # and free to go where others of the set are
 
    A quota of 1.5 CPUs gives 2: the second thread uses the half.
 
-   Threads: no state. Ownership: nothing is kept. */
+   Threads: any may call anything at any time; cpus_settle is about the one that calls.
+   Ownership: nothing is kept but the last quota, a number, for a second. */
 
 #if defined(__APPLE__)
 #define _DARWIN_C_SOURCE
@@ -25,9 +25,11 @@
 
 #include <float.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PATH_BYTES = 4096 };
@@ -158,19 +160,67 @@ cpus_in_quota(const char *membership, const char *hierarchy)
     return smallest;
 }
 
-/* At least 1. */
+/* How long a quota is believed. To read it takes some 40 microseconds, several files of the kernel's; who changes it,
+   changes it by hand, or restarts the container. */
+#define QUOTA_NANOSECONDS 1000000000LL
+
+/* The quota in whole CPUs, rounded up, and when it was read; 0: never. Two threads that read it at the same time write
+   the same. */
+static struct {
+    atomic_llong read_at;
+    atomic_int cpus;
+} the_quota;
+
+static long long
+nanoseconds_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (long long)now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+static int
+smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* cpus_usable without a look at files: 0 if it takes one. */
+int
+cpus_usable_recently(void)
+{
+    int cpus = cpus_in_affinity();
+
+#if defined(__linux__)
+    if (cpus > 1) { /* else no quota can make a difference */
+        long long read_at = atomic_load_explicit(&the_quota.read_at, memory_order_acquire);
+
+        if (read_at == 0 || nanoseconds_now() - read_at > QUOTA_NANOSECONDS) {
+            return 0;
+        }
+        cpus = smaller(cpus, atomic_load_explicit(&the_quota.cpus, memory_order_relaxed));
+    }
+#endif
+    return cpus;
+}
+
+/* At least 1. The affinity is that of this moment, the quota may be a second old. */
 int
 cpus_usable(void)
 {
-    int cpus = cpus_in_affinity();
-#if defined(__linux__)
-    double quota = cpus_in_quota("/proc/self/cgroup", "/sys/fs/cgroup");
-    if (quota < cpus) {
-        int whole = (int)quota;
-        cpus = whole < quota ? whole + 1 : whole;
+    int cpus = cpus_usable_recently();
+
+    if (cpus == 0) {
+        double quota = cpus_in_quota("/proc/self/cgroup", "/sys/fs/cgroup");
+        int whole = quota < 1 ? 1 : quota > 1 << 20 ? 1 << 20 : (int)quota;
+
+        whole += whole < quota && whole < 1 << 20;
+        atomic_store_explicit(&the_quota.cpus, whole, memory_order_relaxed);
+        atomic_store_explicit(&the_quota.read_at, nanoseconds_now(), memory_order_release);
+        cpus = smaller(cpus_in_affinity(), whole);
     }
-#endif
-    return cpus > 0 ? cpus : 1;
+    return cpus;
 }
 
 /* The number of the CPU that the calling thread is on at this moment; -1: the system doesn't say. */
@@ -184,28 +234,50 @@ cpus_current(void)
 #endif
 }
 
-/* Moves the calling thread to a CPU that is none of these; it stays where it is when it may not run on another one.
-   The set of CPUs that it may run on is the same afterwards: read, and written back some microseconds later. */
+/* The CPUs that the calling thread may run on. */
 void
-cpus_move_off(const int *cpus, size_t count)
+cpus_allowed(cpus_set *allowed)
+{
+    memset(allowed, 0, sizeof *allowed);
+#if defined(__linux__)
+    cpu_set_t set;
+
+    _Static_assert(sizeof set == sizeof allowed->bits, "as many CPUs as in the system's own sets");
+    if (sched_getaffinity(0, sizeof set, &set) == 0) {
+        memcpy(allowed->bits, &set, sizeof set);
+        allowed->count = CPU_COUNT(&set);
+    }
+#endif
+}
+
+/* From now on the calling thread runs on the CPUs of `allowed`, and starts on one that is none of those `taken` (-1 in
+   there is no CPU), if there is one. Where `allowed` is not known, nothing happens. */
+void
+cpus_settle(const cpus_set *allowed, const int *taken, size_t count)
 {
 #if defined(__linux__)
-    cpu_set_t allowed, others;
+    cpu_set_t wanted, others, mine;
+    int here = sched_getcpu();
+    bool moves = false;
 
-    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) { /* more CPUs than the set has room for */
+    if (allowed->count == 0) {
         return;
     }
-    others = allowed;
+    memcpy(&wanted, allowed->bits, sizeof wanted);
+    others = wanted;
     for (size_t i = 0; i < count; i++) {
-        if (cpus[i] >= 0 && cpus[i] < CPU_SETSIZE) {
-            CPU_CLR((size_t)cpus[i], &others);
+        if (taken[i] >= 0 && taken[i] < CPU_SETSIZE) {
+            CPU_CLR((size_t)taken[i], &others);
+            moves = moves || taken[i] == here;
         }
     }
-    if (CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof others, &others) == 0) {
-        (void)sched_setaffinity(0, sizeof allowed, &allowed);
+    moves = moves && CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof others, &others) == 0;
+    if (moves || sched_getaffinity(0, sizeof mine, &mine) != 0 || !CPU_EQUAL(&mine, &wanted)) {
+        (void)sched_setaffinity(0, sizeof wanted, &wanted);
     }
 #else
-    (void)cpus;
+    (void)allowed;
+    (void)taken;
     (void)count;
 #endif
 }

@@ -3,12 +3,21 @@
 #ifndef SNEK_CPUS_H
 #define SNEK_CPUS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
+/* CPUs as the system writes them down: a bit for each of the first 1024. */
+typedef struct {
+    _Alignas(long) unsigned char bits[128];
+    int count; /* 0: not known. The system has no such sets, or more CPUs than there are bits */
+} cpus_set;
+
 int cpus_usable(void);
+int cpus_usable_recently(void);
 int cpus_in_affinity(void);
 double cpus_in_quota(const char *membership, const char *hierarchy);
 int cpus_current(void);
-void cpus_move_off(const int *cpus, size_t count);
+void cpus_allowed(cpus_set *allowed);
+void cpus_settle(const cpus_set *allowed, const int *taken, size_t count);
 
 #endif

@@ -106,12 +106,12 @@ cut_next(mandelbrot_tiles *tiles, mandelbrot_tile *tile)
 
 /* The pool's task: this tile, and all that the thread can get after it. */
 static void
-draw_tiles(void *context, size_t chunk, size_t worker, checkpoint *check)
+draw_tiles(void *context, size_t chunk, size_t member, checkpoint *check)
 {
     const cut *self = context;
     cut_tiles mine = {{cut_next}, self, check, chunk, true};
 
-    (void)worker;
+    (void)member;
     self->compute(&self->picture, &mine.tiles, check);
 }
 
@@ -131,5 +131,5 @@ mandelbrot_draw(const mandelbrot_picture *picture, const mandelbrot_kernel *kern
     self.tile_rows = smaller(picture->height, tile / self.tile_columns);
     self.across = parts(picture->width, self.tile_columns);
     size_t chunks = (size_t)(self.across * parts(picture->height, self.tile_rows));
-    return pool_run(draw_tiles, &self, sizeof(self), chunks, threads, interrupted, context);
+    return pool_run_alone_first(draw_tiles, &self, sizeof(self), chunks, threads, interrupted, context);
 }

@@ -36,7 +36,7 @@ signs(integers n)
     return (unsigned)(n[0] < 0) | (unsigned)(n[1] < 0) << 1;
 }
 
-#include "mandelbrot_two.h"
+#include "mandelbrot_pairs.h"
 #include "mandelbrot_vector.h"
 
 TARGET void

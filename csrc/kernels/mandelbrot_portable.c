@@ -44,7 +44,7 @@ signs(integers n)
 #endif
 }
 
-#include "mandelbrot_two.h"
+#include "mandelbrot_pairs.h"
 #include "mandelbrot_vector.h"
 
 TARGET void

@@ -1,4 +1,4 @@
-/* pool.c: a pool of worker threads for the whole process.
+/* pool.c: a pool of threads for the whole process.
 
    In Python:
 
@@ -12,15 +12,25 @@
                job.left.wait(0.01)
                interrupted()
 
+   The words, here and in pool.h:
+
+       job       one call of pool_run
+       chunk     a piece of it
+       helper    a thread of the pool
+       member    a thread's place in a job; number 0 is the calling thread's, the others are helpers'
+
    Why it is as it is:
 
-   * The calling thread works too. So a job makes progress whatever the helpers do, and any number of calls, from any
-     threads and interpreters, even from inside interrupted(), can be under way without a deadlock. Helpers join the
-     oldest job that still wants some.
+   * The calling thread works too. So a job makes progress whatever the helpers do. Any number of calls, from any threads
+     and interpreters, even from inside interrupted(), can be under way without a deadlock. Helpers join the oldest job
+     that still wants some.
    * Chunks are handed out one by one, so uneven chunks even out.
    * Helpers start when first wanted, then sleep between jobs until the process ends. They block all signals but those
      that they cause themselves, for faulthandler to report: a signal is for the interpreter's own threads.
-   * A helper that joins a job goes to a CPU that no other worker of it is on. Linux likes to wake a thread on the CPU
+   * A helper runs where the thread that called may run. The set of CPUs is the job's: helpers take it when they join. A
+     thread inherits the set of the one that starts it, so without that a first call from a pinned thread would pin the
+     helpers for good.
+   * A helper that joins a job goes to a CPU that no other member of it is on. Linux likes to wake a thread on the CPU
      of the thread that woke it, and looks again after milliseconds: a short job would be over by then, computed by all
      its threads in turn on one CPU. Seen beside other programs, and now and then on an idle virtual machine.
    * After fork() a child has only the thread that forked. Handlers registered with pthread_atfork make the pool
@@ -60,144 +70,191 @@
 /* How often a caller that waits for its helpers asks interrupted(). */
 #define WAIT_NANOSECONDS 10000000L
 
-typedef struct job job;
+/* A job of unknown length has helpers invited when the calling thread has worked so long, if so much seems to be left. To
+   wake a helper, and to wait for it at the end, costs the calling thread some 8 microseconds (Zen 4, a virtual machine):
+   it loses little when it calls late, and nothing when it doesn't call. */
+#define ALONE_NANOSECONDS 20000
+#define LEFT_NANOSECONDS 25000
 
-/* One thread's part in one job. */
+typedef struct pool_job pool_job;
+
+/* One thread's place in one job. */
 typedef struct {
-    _Alignas(LINE) checkpoint check; /* first, so that a checkpoint's address is its worker's */
-    job *job;
-    size_t index;   /* 0: the thread that called pool_run */
-    atomic_int cpu; /* where it was when it joined: its number plus 1; 0: not known */
-} worker;
+    _Alignas(LINE) checkpoint check; /* first, so that a checkpoint's address is its member's */
+    pool_job *job;
+    size_t number;  /* 0: the thread that called pool_run */
+    atomic_int cpu; /* where it was when it joined: the CPU's number plus 1; 0: not known */
+} pool_member;
 
-struct job {
-    /* written by every worker, once a chunk */
+struct pool_job {
+    /* written by every member, once a chunk */
     _Alignas(LINE) atomic_size_t next_chunk;
 
     /* written once, read at every checkpoint */
     _Alignas(LINE) atomic_bool stopped;
     pool_task task;
-    void *context; /* behind the workers, in the same block */
+    void *context; /* behind the members, in the same block */
     size_t chunks;
     pool_interrupted interrupted;
     void *interrupted_context;
-    unsigned long generation; /* of the pool, when the job began */
+    size_t wanted; /* helpers, at most */
     bool forked;
 
+    /* written by the calling thread, before helpers can come */
+    bool invited;             /* helpers may have come */
+    long long began;          /* if they are invited later */
+    unsigned long generation; /* of the pool, when it invited them */
+    cpus_set allowed;         /* the CPUs that it may run on, and that helpers may, for this job */
+
     /* guarded by the pool's lock */
-    job *next;
-    size_t wanted; /* helpers, at most */
+    pool_job *next;
     size_t joined; /* helpers that came, ever */
     size_t active; /* helpers that have not left yet */
     pthread_cond_t left;
 
-    worker workers[];
+    pool_member members[];
 };
 
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t work;      /* a job that wants helpers was added */
-    job *jobs;                /* oldest first */
+    pool_job *jobs;           /* oldest first */
     size_t helpers;           /* threads started */
     size_t idle;              /* of which are waiting for work */
     unsigned long generation; /* number of forks between the first process and this one */
 } the_pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
 
+static void job_invite(pool_job *job);
+
 /* ---- working ---- */
 
-/* A worker's budget is spent: should it stop? The caller's worker asks interrupted() as well. */
-static bool
-worker_expired(checkpoint *check)
+/* Nanoseconds on a clock that nobody sets. */
+static long long
+nanoseconds_now(void)
 {
-    worker *self = (worker *)check;
-    job *work = self->job;
+    struct timespec now;
 
-    if (!atomic_load_explicit(&work->stopped, memory_order_relaxed) && self->index == 0 && work->interrupted != NULL) {
-        bool stop = work->interrupted(work->interrupted_context);
-
-        /* Python may have run, and forked. The child has lost the helpers and what they had taken. */
-        if (work->generation != the_pool.generation && work->joined > 0) {
-            work->forked = true;
-            stop = true;
-        }
-        if (stop) {
-            atomic_store_explicit(&work->stopped, true, memory_order_relaxed);
-        }
-    }
-    return atomic_load_explicit(&work->stopped, memory_order_relaxed);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (long long)now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-/* Takes the next chunk for the worker whose checkpoint this is, the one that its task was given. Whoever takes a chunk
+/* How many chunks are not taken yet. */
+static size_t
+job_chunks_left(const pool_job *job)
+{
+    size_t next = atomic_load_explicit(&job->next_chunk, memory_order_relaxed);
+
+    return next < job->chunks ? job->chunks - next : 0;
+}
+
+/* Is it time for helpers? What is left takes as long for each chunk as what is done, so it is guessed. */
+static bool
+job_is_worth_helpers(const pool_job *job)
+{
+    double left = (double)job_chunks_left(job);
+    double taken = (double)job->chunks - left;
+    double elapsed = (double)(nanoseconds_now() - job->began);
+
+    return elapsed >= ALONE_NANOSECONDS && elapsed * left >= LEFT_NANOSECONDS * taken;
+}
+
+/* Asks whoever called pool_run whether the job shall stop; on the calling thread. */
+static bool
+job_is_interrupted(pool_job *job)
+{
+    bool stop = job->interrupted(job->interrupted_context);
+
+    /* Python may have run, and forked. The child has lost the helpers and what they had taken. */
+    if (job->generation != the_pool.generation && job->joined > 0) {
+        job->forked = true;
+        stop = true;
+    }
+    return stop;
+}
+
+/* A member's budget is spent: should it stop? The calling thread has more to ask: do helpers pay by now, has the job been
+   interrupted? */
+static bool
+member_expired(checkpoint *check)
+{
+    pool_member *member = (pool_member *)check;
+    pool_job *job = member->job;
+
+    if (member->number == 0 && !atomic_load_explicit(&job->stopped, memory_order_relaxed)) {
+        if (!job->invited && job->wanted > 0 && job_is_worth_helpers(job)) {
+            job_invite(job);
+        }
+        if (job->interrupted != NULL && job_is_interrupted(job)) {
+            atomic_store_explicit(&job->stopped, true, memory_order_relaxed);
+        }
+    }
+    return atomic_load_explicit(&job->stopped, memory_order_relaxed);
+}
+
+/* Takes the next chunk for the member whose checkpoint this is, the one that its task was given. Whoever takes a chunk
    computes it before returning. False: there is none left, or the job is stopped. */
 bool
 pool_take(checkpoint *check, size_t *chunk)
 {
-    job *work = ((worker *)check)->job;
+    pool_job *job = ((pool_member *)check)->job;
 
-    if (atomic_load_explicit(&work->stopped, memory_order_relaxed)) {
+    if (atomic_load_explicit(&job->stopped, memory_order_relaxed)) {
         return false;
     }
-    *chunk = atomic_fetch_add_explicit(&work->next_chunk, 1, memory_order_relaxed);
-    return *chunk < work->chunks;
+    *chunk = atomic_fetch_add_explicit(&job->next_chunk, 1, memory_order_relaxed);
+    return *chunk < job->chunks;
 }
 
-/* From now on nobody takes another chunk of the job of the worker whose checkpoint this is. Those taken, all the lower
+/* From now on nobody takes another chunk of the job of the member whose checkpoint this is. Those taken, all the lower
    ones among them, are computed. */
 void
 pool_finish(checkpoint *check)
 {
-    job *work = ((worker *)check)->job;
+    pool_job *job = ((pool_member *)check)->job;
 
-    atomic_store_explicit(&work->next_chunk, work->chunks, memory_order_relaxed);
+    atomic_store_explicit(&job->next_chunk, job->chunks, memory_order_relaxed);
 }
 
 /* Takes chunks until there are none left, or the job is stopped. */
 static void
-job_work(job *self, size_t index)
+job_work(pool_job *job, size_t number)
 {
-    worker *me = &self->workers[index];
+    pool_member *member = &job->members[number];
     size_t chunk;
 
-    me->check = (checkpoint){CHECKPOINT_BUDGET, worker_expired};
-    me->job = self;
-    me->index = index;
-    while (pool_take(&me->check, &chunk)) {
-        self->task(self->context, chunk, index, &me->check);
+    member->check = (checkpoint){CHECKPOINT_BUDGET, member_expired};
+    member->job = job;
+    member->number = number;
+    while (pool_take(&member->check, &chunk)) {
+        job->task(job->context, chunk, number, &member->check);
     }
 }
 
 /* ---- helpers ---- */
 
-/* Takes the calling helper off a CPU where another worker of its job is. */
+/* Brings the calling helper to where its job may run, and off a CPU where another member of the job is. */
 static void
-job_spread(job *self, size_t index)
+job_settle(pool_job *job, size_t number)
 {
     int taken[POOL_MAX_THREADS];
-    int here = cpus_current();
-    bool alone = true;
 
-    for (size_t i = 0; i < index; i++) {
-        taken[i] = atomic_load_explicit(&self->workers[i].cpu, memory_order_relaxed) - 1;
-        alone = alone && (taken[i] != here || here < 0);
+    for (size_t i = 0; i < number; i++) {
+        taken[i] = atomic_load_explicit(&job->members[i].cpu, memory_order_relaxed) - 1;
     }
-    if (!alone) {
-        cpus_move_off(taken, index);
-        here = cpus_current();
-    }
-    atomic_store_explicit(&self->workers[index].cpu, here + 1, memory_order_relaxed);
+    cpus_settle(&job->allowed, taken, number);
+    atomic_store_explicit(&job->members[number].cpu, cpus_current() + 1, memory_order_relaxed);
 }
 
 /* The oldest job that wants one more helper, or NULL. */
-static job *
+static pool_job *
 pool_find_job_lock_held(void)
 {
-    job *work = the_pool.jobs;
+    pool_job *job = the_pool.jobs;
 
-    while (work != NULL && (work->joined == work->wanted ||
-                            atomic_load_explicit(&work->next_chunk, memory_order_relaxed) >= work->chunks)) {
-        work = work->next;
+    while (job != NULL && (job->joined == job->wanted || job_chunks_left(job) == 0)) {
+        job = job->next;
     }
-    return work;
+    return job;
 }
 
 /* A helper's life. */
@@ -207,41 +264,39 @@ pool_helper(void *unused)
     (void)unused;
     pthread_mutex_lock(&the_pool.lock);
     for (;;) {
-        job *work = pool_find_job_lock_held();
+        pool_job *job = pool_find_job_lock_held();
 
-        if (work == NULL) {
+        if (job == NULL) {
             the_pool.idle++;
             pthread_cond_wait(&the_pool.work, &the_pool.lock);
             the_pool.idle--;
             continue;
         }
-        size_t index = ++work->joined;
-        work->active++;
+        size_t number = ++job->joined;
+        job->active++;
         pthread_mutex_unlock(&the_pool.lock);
 
-        job_spread(work, index);
-        job_work(work, index);
+        job_settle(job, number);
+        job_work(job, number);
 
         pthread_mutex_lock(&the_pool.lock);
-        if (--work->active == 0) {
-            pthread_cond_signal(&work->left); /* the caller can't free the job before we let go of the lock */
+        if (--job->active == 0) {
+            pthread_cond_signal(&job->left); /* the caller can't free the job before we let go of the lock */
         }
     }
     return NULL;
 }
 
 /* How many helpers there should be: as many as the jobs at hand want together, so that they don't wait for each other,
-   but no more than the machine has CPUs, unless a single job asks for more. */
+   but no more than `cpus`, unless a single job asks for more. */
 static size_t
-pool_demand_lock_held(void)
+pool_demand_lock_held(size_t cpus)
 {
     size_t sum = 0, largest = 0;
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
-    size_t cpus = online > 0 ? (size_t)online : 1;
 
-    for (const job *work = the_pool.jobs; work != NULL; work = work->next) {
-        sum += work->wanted;
-        largest = work->wanted > largest ? work->wanted : largest;
+    for (const pool_job *job = the_pool.jobs; job != NULL; job = job->next) {
+        sum += job->wanted;
+        largest = job->wanted > largest ? job->wanted : largest;
     }
     sum = sum > cpus ? cpus : sum;
     return sum > largest ? sum : largest;
@@ -313,12 +368,12 @@ register_fork_handlers(void)
 
 /* Waits until the last helper has left, or for a moment. */
 static void
-job_wait_lock_held(job *self)
+job_wait_lock_held(pool_job *job)
 {
 #if defined(__APPLE__)
     struct timespec moment = {0, WAIT_NANOSECONDS};
 
-    pthread_cond_timedwait_relative_np(&self->left, &the_pool.lock, &moment);
+    pthread_cond_timedwait_relative_np(&job->left, &the_pool.lock, &moment);
 #else
     struct timespec until;
 
@@ -328,81 +383,90 @@ job_wait_lock_held(job *self)
         until.tv_nsec -= 1000000000L;
         until.tv_sec++;
     }
-    pthread_cond_timedwait(&self->left, &the_pool.lock, &until);
+    pthread_cond_timedwait(&job->left, &the_pool.lock, &until);
 #endif
 }
 
 /* The condition `left`, on a clock that nobody sets. */
 static int
-job_init_condition(job *self)
+job_init_condition(pool_job *job)
 {
 #if defined(__APPLE__)
-    return pthread_cond_init(&self->left, NULL);
+    return pthread_cond_init(&job->left, NULL);
 #else
     pthread_condattr_t attributes;
     int error = pthread_condattr_init(&attributes);
 
     if (error == 0) {
         error = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        error = error != 0 ? error : pthread_cond_init(&self->left, &attributes);
+        error = error != 0 ? error : pthread_cond_init(&job->left, &attributes);
         pthread_condattr_destroy(&attributes);
     }
     return error;
 #endif
 }
 
-/* A job with its workers and a copy of the context, in one block; NULL: no memory. */
-static job *
+/* A job with its members and a copy of the context, in one block; NULL: no memory. */
+static pool_job *
 job_new(pool_task task, const void *context, size_t context_size, size_t chunks, size_t threads,
         pool_interrupted interrupted, void *interrupted_context)
 {
-    size_t context_offset = sizeof(job) + threads * sizeof(worker);
+    threads = threads > chunks ? chunks : threads;
+    threads = threads > POOL_MAX_THREADS ? POOL_MAX_THREADS : threads < 1 ? 1 : threads;
+    size_t context_offset = sizeof(pool_job) + threads * sizeof(pool_member);
     void *block;
 
     if (context_size > SIZE_MAX - context_offset || posix_memalign(&block, LINE, context_offset + context_size) != 0) {
         return NULL;
     }
-    job *self = memset(block, 0, context_offset);
-    atomic_init(&self->next_chunk, 0);
-    atomic_init(&self->stopped, false);
-    self->task = task;
-    self->context = (char *)block + context_offset;
+    pool_job *job = memset(block, 0, context_offset);
+    atomic_init(&job->next_chunk, 0);
+    atomic_init(&job->stopped, false);
+    job->task = task;
+    job->context = (char *)block + context_offset;
     if (context_size > 0) { /* memcpy must not be given NULL, not even for nothing */
-        memcpy(self->context, context, context_size);
+        memcpy(job->context, context, context_size);
     }
-    self->chunks = chunks;
-    self->interrupted = interrupted;
-    self->interrupted_context = interrupted_context;
-    self->wanted = threads - 1;
-    if (job_init_condition(self) != 0) {
+    job->chunks = chunks;
+    job->interrupted = interrupted;
+    job->interrupted_context = interrupted_context;
+    job->wanted = threads - 1;
+    if (job_init_condition(job) != 0) {
         free(block);
         return NULL;
     }
-    return self;
+    return job;
 }
 
 static void
-job_free(job *self)
+job_free(pool_job *job)
 {
-    pthread_cond_destroy(&self->left);
-    free(self);
+    pthread_cond_destroy(&job->left);
+    free(job);
 }
 
-/* Appends the job to the list, and makes sure that there are helpers for it. */
+/* Appends the job to the list, and makes sure that there are helpers for it. What takes a while is found out before the
+   lock is taken. */
 static void
-pool_add(job *self)
+job_invite(pool_job *job)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pool_job **end = &the_pool.jobs;
+
+    pthread_once(&once, register_fork_handlers);
+    cpus_allowed(&job->allowed);
+    size_t cpus = (size_t)(job->allowed.count > 0 ? job->allowed.count : cpus_in_affinity());
+    atomic_store_explicit(&job->members[0].cpu, cpus_current() + 1, memory_order_relaxed);
+    job->invited = true;
+
     pthread_mutex_lock(&the_pool.lock);
-    job **end = &the_pool.jobs;
-
-    atomic_store_explicit(&self->workers[0].cpu, cpus_current() + 1, memory_order_relaxed);
     while (*end != NULL) {
         end = &(*end)->next;
     }
-    *end = self;
-    self->generation = the_pool.generation;
-    pool_start_helpers_lock_held(pool_demand_lock_held());
-    for (size_t i = 0; i < self->wanted && i < the_pool.idle; i++) {
+    *end = job;
+    job->generation = the_pool.generation;
+    pool_start_helpers_lock_held(pool_demand_lock_held(cpus));
+    for (size_t i = 0; i < job->wanted && i < the_pool.idle; i++) {
         pthread_cond_signal(&the_pool.work);
     }
     pthread_mutex_unlock(&the_pool.lock);
@@ -410,26 +474,39 @@ pool_add(job *self)
 
 /* Takes the job off the list and waits until its helpers have left it. */
 static void
-pool_remove(job *self)
+pool_remove(pool_job *job)
 {
     pthread_mutex_lock(&the_pool.lock);
-    job **link = &the_pool.jobs;
+    pool_job **link = &the_pool.jobs;
 
-    while (*link != NULL && *link != self) { /* not there: the list was emptied by a fork */
+    while (*link != NULL && *link != job) { /* not there: the list was emptied by a fork */
         link = &(*link)->next;
     }
-    if (*link == self) {
-        *link = self->next;
+    if (*link == job) {
+        *link = job->next;
     }
-    while (self->active > 0 && self->generation == the_pool.generation) {
-        job_wait_lock_held(self);
-        if (self->active > 0) {
+    while (job->active > 0 && job->generation == the_pool.generation) {
+        job_wait_lock_held(job);
+        if (job->active > 0) {
             pthread_mutex_unlock(&the_pool.lock);
-            (void)worker_expired(&self->workers[0].check);
+            (void)member_expired(&job->members[0].check);
             pthread_mutex_lock(&the_pool.lock);
         }
     }
     pthread_mutex_unlock(&the_pool.lock);
+}
+
+/* Works on the job until it is done or stopped, and frees it. */
+static pool_status
+job_run(pool_job *job)
+{
+    job_work(job, 0);
+    if (job->invited) {
+        pool_remove(job);
+    }
+    pool_status status = job->forked ? POOL_FORKED : atomic_load(&job->stopped) ? POOL_STOPPED : POOL_DONE;
+    job_free(job);
+    return status;
 }
 
 /* Calls task(copy of context, chunk, ...) for every chunk in 0 .. chunks - 1, on at most `threads` threads (1 to
@@ -440,23 +517,28 @@ pool_status
 pool_run(pool_task task, const void *context, size_t context_size, size_t chunks, size_t threads,
          pool_interrupted interrupted, void *interrupted_context)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pool_job *job = job_new(task, context, context_size, chunks, threads, interrupted, interrupted_context);
 
-    threads = threads > chunks ? chunks : threads;
-    threads = threads > POOL_MAX_THREADS ? POOL_MAX_THREADS : threads < 1 ? 1 : threads;
-    job *self = job_new(task, context, context_size, chunks, threads, interrupted, interrupted_context);
-    if (self == NULL) {
+    if (job == NULL) {
         return POOL_NO_MEMORY;
     }
-    if (threads > 1) {
-        pthread_once(&once, register_fork_handlers);
-        pool_add(self);
+    if (job->wanted > 0) {
+        job_invite(job);
     }
-    job_work(self, 0);
-    if (threads > 1) {
-        pool_remove(self);
+    return job_run(job);
+}
+
+/* The same for jobs that may be too short for several threads, where nobody can tell beforehand. The calling thread begins
+   alone; helpers are invited at a checkpoint, when it has worked for a moment and much seems to be left. */
+pool_status
+pool_run_alone_first(pool_task task, const void *context, size_t context_size, size_t chunks, size_t threads,
+                     pool_interrupted interrupted, void *interrupted_context)
+{
+    pool_job *job = job_new(task, context, context_size, chunks, threads, interrupted, interrupted_context);
+
+    if (job == NULL) {
+        return POOL_NO_MEMORY;
     }
-    pool_status status = self->forked ? POOL_FORKED : atomic_load(&self->stopped) ? POOL_STOPPED : POOL_DONE;
-    job_free(self);
-    return status;
+    job->began = nanoseconds_now();
+    return job_run(job);
 }

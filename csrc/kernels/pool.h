@@ -17,10 +17,11 @@ typedef enum {
     POOL_NO_MEMORY, /* nothing was computed */
 } pool_status;
 
-/* Computes chunk number `chunk`; runs on any thread, in any order. `worker` is below the number of threads asked
-   for and differs between threads that run at the same time. When the checkpoint says stop: clean up and return.
-   A task that keeps something from chunk to chunk may take more of them itself: see pool_take. */
-typedef void (*pool_task)(void *context, size_t chunk, size_t worker, checkpoint *check);
+/* Computes chunk number `chunk`; runs on any thread, in any order. `member` is the thread's number in this job: below
+   the number of threads asked for, 0 for the calling thread, and different for threads that run at the same time.
+   When the checkpoint says stop: clean up and return. A task that keeps something from chunk to chunk may take more of
+   them itself: see pool_take. */
+typedef void (*pool_task)(void *context, size_t chunk, size_t member, checkpoint *check);
 
 /* Asked on the thread that called pool_run, at every checkpoint and every few milliseconds of waiting, so it should
    be quick most of the time. It may do anything, even call pool_run or fork. True: stop the job. */
@@ -28,6 +29,8 @@ typedef bool (*pool_interrupted)(void *context);
 
 pool_status pool_run(pool_task task, const void *context, size_t context_size, size_t chunks, size_t threads,
                      pool_interrupted interrupted, void *interrupted_context);
+pool_status pool_run_alone_first(pool_task task, const void *context, size_t context_size, size_t chunks,
+                                 size_t threads, pool_interrupted interrupted, void *interrupted_context);
 bool pool_take(checkpoint *check, size_t *chunk);
 void pool_finish(checkpoint *check);
 

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,11 @@ def compiler(name: str = "") -> str:
         if shutil.which(candidate):
             return candidate
     pytest.skip(f"needs {name or 'a C compiler'}")
+
+
+def cached(cc: str) -> list[str]:
+    """Return the command of a compiler that compiles no file twice."""
+    return [sys.executable, str(Path(__file__).parent / "cached_cc.py"), cc]
 
 
 def sources(*patterns: str) -> list[Path]:
@@ -115,7 +121,12 @@ def snek(
                 path = copy / file
                 path.write_text(defect(path.read_text(encoding="utf-8"), replacements), encoding="utf-8")
             given = " ".join(flags)
-            env = {"CC": cc, "LDSHARED": f"{cc} -shared", "SNEK_CFLAGS": given, "SNEK_LDFLAGS": given}
+            env = {
+                "CC": " ".join(map(shlex.quote, cached(cc))),
+                "LDSHARED": f"{cc} -shared",
+                "SNEK_CFLAGS": given,
+                "SNEK_LDFLAGS": given,
+            }
             if sys.platform == "darwin":
                 env["LDSHARED"] = f"{cc} -bundle -undefined dynamic_lookup"
             command(sys.executable, "setup.py", "-q", "build_ext", "--build-lib", "lib", cwd=copy, env=env)
@@ -140,17 +151,12 @@ def program(
             for file, replacements in (plant or {}).items():
                 path = folder / file
                 path.write_text(defect(path.read_text(encoding="utf-8"), replacements), encoding="utf-8")
-            moved = [folder / path.relative_to(CSRC) if CSRC in path.parents else path for path in files]
-            command(
-                cc,
-                "-std=c11",
-                "-g",
-                "-O2",
-                "-pthread",
-                *flags,
-                f"-I{folder}",
-                *moved,
-                "-o",
-                folder / "program",
-            )
+            flags = ("-std=c11", "-g", "-O2", "-pthread", *flags)
+            objects = [f"{number}.o" for number in range(len(files))]
+            for path, target in zip(files, objects, strict=True):
+                # the same words in every folder, so that the same file is compiled once
+                source = path.relative_to(CSRC) if CSRC in path.parents else path
+                compiling = [flag for flag in flags if flag not in ("-shared", "-static")]
+                command(*cached(cc), *compiling, "-I.", "-c", source, "-o", target, cwd=folder)
+            command(cc, *flags, *objects, "-o", "program", cwd=folder)
     return folder / "program"

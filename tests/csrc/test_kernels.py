@@ -112,8 +112,8 @@ DEFECTS = {
         "for (int s = 0; s < steps; s += TURN)",
         "for (int s = TURN; s < steps; s += TURN)",
     ),
-    "packs the wrong lane": ("two.h", "v[0] = v[1];", "v[1] = v[0];"),
-    "unpacks one for both": ("two.h", "v[0] = *next++;", "v[0] = *next;"),
+    "packs the wrong lane": ("pairs.h", "v[0] = v[1];", "v[1] = v[0];"),
+    "unpacks one for both": ("pairs.h", "v[0] = *next++;", "v[0] = *next;"),
     "a column starts where the last one ended": ("vector.h", "        tile->row = self->row;\n", ""),
 }
 

@@ -64,22 +64,22 @@ def test_under_address_sanitizer(cc):
 DEFECTS = {
     "a chunk taken twice": (
         "asan",
-        "atomic_fetch_add_explicit(&work->next_chunk, 1, memory_order_relaxed);",
-        "atomic_load(&work->next_chunk); atomic_store(&work->next_chunk, *chunk + 1);",
+        "atomic_fetch_add_explicit(&job->next_chunk, 1, memory_order_relaxed);",
+        "atomic_load(&job->next_chunk); atomic_store(&job->next_chunk, *chunk + 1);",
     ),
     "two helpers of one number": (
         "tsan",
-        "size_t index = ++work->joined;",
-        "size_t index = (++work->joined, 1);",
+        "size_t number = ++job->joined;",
+        "size_t number = (++job->joined, 1);",
     ),
     "a helper that leaves without the lock": (
         "tsan",
-        "job_work(work, index);\n\n        pthread_mutex_lock(&the_pool.lock);\n        if (--work->active == 0) {",
-        "job_work(work, index);\n\n        size_t left = --work->active;\n        pthread_mutex_lock(&the_pool.lock);\n"
+        "job_work(job, number);\n\n        pthread_mutex_lock(&the_pool.lock);\n        if (--job->active == 0) {",
+        "job_work(job, number);\n\n        size_t left = --job->active;\n        pthread_mutex_lock(&the_pool.lock);\n"
         "        if (left == 0) {",
     ),
-    "a caller that doesn't wait": ("asan", "while (self->active > 0 &&", "while (self->active > 9 &&"),
-    "a job that is never freed": ("asan", "    free(self);\n", "    (void)self;\n"),
+    "a caller that doesn't wait": ("asan", "while (job->active > 0 &&", "while (job->active > 9 &&"),
+    "a job that is never freed": ("asan", "    free(job);\n", "    (void)job;\n"),
     "helpers that a child believes in": ("asan", "    the_pool.helpers = 0;\n    the_pool.idle = 0;\n", ""),
     "a lock left locked in the child": (
         "asan",
@@ -88,8 +88,18 @@ DEFECTS = {
     ),
     "a stop that helpers don't see": (
         "asan",
-        "return atomic_load_explicit(&work->stopped, memory_order_relaxed);\n}",
-        "return self->index == 0 && atomic_load_explicit(&work->stopped, memory_order_relaxed);\n}",
+        "return atomic_load_explicit(&job->stopped, memory_order_relaxed);\n}",
+        "return member->number == 0 && atomic_load_explicit(&job->stopped, memory_order_relaxed);\n}",
+    ),
+    "helpers that are never invited": (
+        "asan",
+        "job_is_worth_helpers(job))",
+        "job_chunks_left(job) > job->chunks)",
+    ),
+    "helpers that are not waited for, invited late": (
+        "asan",
+        "    if (job->invited) {\n        pool_remove(job);",
+        "    if (job->invited && job->began == 0) {\n        pool_remove(job);",
     ),
 }
 
@@ -188,6 +198,7 @@ def test_quota(kernels, tmp_path, membership, files, cpus):
 
 def test_usable_cpus(kernels):
     assert 1 <= kernels.cpus_usable() <= kernels.cpus_in_affinity()
+    assert kernels.cpus_usable_recently() in (0, kernels.cpus_usable())  # 0: a second later
     if hasattr(os, "sched_getaffinity"):
         assert kernels.cpus_in_affinity() == len(os.sched_getaffinity(0))
 
@@ -199,12 +210,14 @@ def test_a_thread_moves_off_a_cpu(kernels):
     if len(two) < 2:
         pytest.skip("one CPU")
     seen = []
+    allowed = ctypes.create_string_buffer(256)  # a cpus_set, and room
 
     def work():
         for taken in [two[:1], two[1:], [-1, *two[:1], 10**9], two, []]:
             os.sched_setaffinity(0, two[:1])  # to the first of them...
             os.sched_setaffinity(0, two)
-            kernels.cpus_move_off((ctypes.c_int * len(taken))(*taken), ctypes.c_size_t(len(taken)))
+            kernels.cpus_allowed(allowed)
+            kernels.cpus_settle(allowed, (ctypes.c_int * len(taken))(*taken), ctypes.c_size_t(len(taken)))
             seen.append((kernels.cpus_current() in taken, sorted(os.sched_getaffinity(0))))
 
     thread = threading.Thread(target=work)

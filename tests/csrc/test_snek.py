@@ -149,7 +149,8 @@ def test_fib_refuses_what_is_no_integer(n):
 def test_errors_of_a_conversion_arrive():
     with pytest.raises(ZeroDivisionError):
         snek.fib(Index(ZeroDivisionError()))
-    with pytest.raises(TypeError, match="__index__ returned non-int"):
+    # the words are CPython's: "returned non-int", and from 3.15 on "must return an int"
+    with pytest.raises(TypeError, match=r"__index__.* (returned non-int|must return an int).* str"):
         snek.fib(Index("1"))
 
 

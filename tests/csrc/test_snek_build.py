@@ -121,7 +121,7 @@ def test_no_unexpected_mutable_globals():
 @pytest.mark.usefixtures("needs_objdump")
 def test_a_mutable_global_is_found():
     plant = {
-        "extensions/snekmodule.c": {
+        "extensions/fib.c": {
             "/* ---- nop ---- */": "static int calls;\nint snek_calls(void) { return ++calls; }"
         }
     }

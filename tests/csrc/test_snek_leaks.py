@@ -68,7 +68,7 @@ watched = {"lines": lines, "a path": path, "out": out, "its owner": owner, "a nu
 
 class Index:
     def __index__(self):
-        return int("700")  # a new object each time
+        return int("5000")  # a new object each time: Python keeps the numbers to 256, from 3.15 on to 1024
 
 class Unwilling:
     def __index__(self):
@@ -147,7 +147,7 @@ def test_nothing_leaks(work):
 # The hunt is worth something if it finds what was lost on purpose.
 LEAKS = {
     "a buffer that is not released": (
-        {"extensions/snekmodule.c": {"    PyBuffer_Release(&view);\n": ""}},
+        {"extensions/mandelbrot.c": {"    PyBuffer_Release(&view);\n": ""}},
         "good",
         "references to out",
     ),
@@ -162,15 +162,11 @@ LEAKS = {
         "blocks of Python's memory",
     ),
     "one reference too many": (
-        {
-            "extensions/snekmodule.c": {
-                "    return Py_NewRef(x);": "    Py_INCREF(x);\n    return Py_NewRef(x);"
-            }
-        },
+        {"extensions/fib.c": {"    return Py_NewRef(x);": "    Py_INCREF(x);\n    return Py_NewRef(x);"}},
         "good",
         "references to out",
     ),
-    "C memory": ({"kernels/pool.c": {"    free(self);\n": "    (void)self;\n"}}, "good", "bytes of C memory"),
+    "C memory": ({"kernels/pool.c": {"    free(job);\n": "    (void)job;\n"}}, "good", "bytes of C memory"),
     "a file of lines": (
         {"extensions/stations.c": {"        close(self->lines.file);\n": ""}},
         "good",

@@ -12,7 +12,8 @@ FILES = (
     "../../../csrc/kernels/cpus.*",
     "../../../csrc/kernels/checkpoint.h",
     "../../../csrc/extensions/stations.*",
-    "../../../csrc/extensions/snekmodule.*",
+    "../../../csrc/extensions/snekmodule.c",
+    "../../../csrc/extensions/state.h",
     "../../../csrc/extensions/detached.h",
     "../../../csrc/extensions/parser.h",
 )

@@ -24,13 +24,13 @@
         }                                                                                                              \
     } while (0)
 
-enum { CHUNKS = 500, MAX_WORKERS = 16 };
+enum { CHUNKS = 500, MAX_MEMBERS = 16 };
 
-/* Plain integers on purpose: if two threads were given one chunk or one worker's number, TSan would see a race, and
+/* Plain integers on purpose: if two threads were given one chunk or one member's number, TSan would see a race, and
    the sums would be wrong. */
 typedef struct {
     int done[CHUNKS];
-    long by_worker[MAX_WORKERS];
+    long by_member[MAX_MEMBERS];
 } ledger;
 
 typedef struct {
@@ -40,53 +40,62 @@ typedef struct {
 } booking;
 
 static void
-book(void *context, size_t chunk, size_t worker, checkpoint *check)
+book(void *context, size_t chunk, size_t member, checkpoint *check)
 {
     const booking *self = context;
 
-    CHECK(chunk < CHUNKS && worker < self->threads);
+    CHECK(chunk < CHUNKS && member < self->threads);
     for (volatile int k = 0; k < self->cost * (int)(chunk % 7); k++) {
     }
     self->ledger->done[chunk]++;
-    self->ledger->by_worker[worker]++;
+    self->ledger->by_member[member]++;
     (void)checkpoint_spend(check, 1000);
 }
 
-/* Every chunk exactly once, every booking by the worker who made it. */
+typedef pool_status (*way_to_run)(pool_task, const void *, size_t, size_t, size_t, pool_interrupted, void *);
+
+/* Every chunk exactly once, every booking by the member who made it. */
 static void
-one_job(size_t threads, int cost)
+one_job_run_by(way_to_run run, size_t threads, int cost)
 {
     ledger *books = calloc(1, sizeof *books);
     booking self = {books, threads, cost};
     long sum = 0;
 
-    CHECK(pool_run(book, &self, sizeof self, CHUNKS, threads, NULL, NULL) == POOL_DONE);
+    CHECK(run(book, &self, sizeof self, CHUNKS, threads, NULL, NULL) == POOL_DONE);
     for (int k = 0; k < CHUNKS; k++) {
         CHECK(books->done[k] == 1);
     }
-    for (int k = 0; k < MAX_WORKERS; k++) {
-        sum += books->by_worker[k];
+    for (int k = 0; k < MAX_MEMBERS; k++) {
+        sum += books->by_member[k];
     }
     CHECK(sum == CHUNKS);
     free(books);
+}
+
+static void
+one_job(size_t threads, int cost)
+{
+    one_job_run_by(pool_run, threads, cost);
 }
 
 static void *
 many_jobs(void *argument)
 {
     for (size_t k = 0; k < 60; k++) {
-        one_job(1 + (k + *(size_t *)argument) % MAX_WORKERS, k % 3 == 0 ? 200 : 0);
+        one_job_run_by(k % 2 == 0 ? pool_run : pool_run_alone_first, 1 + (k + *(size_t *)argument) % MAX_MEMBERS,
+                       k % 3 == 0 ? 200 : 0);
     }
     return NULL;
 }
 
 /* Two chunks that each wait for the other: two threads must be at it at the same time. */
 static void
-meet(void *context, size_t chunk, size_t worker, checkpoint *check)
+meet(void *context, size_t chunk, size_t member, checkpoint *check)
 {
     atomic_int *arrived = *(atomic_int **)context;
 
-    (void)chunk, (void)worker, (void)check;
+    (void)chunk, (void)member, (void)check;
     atomic_fetch_add(arrived, 1);
     for (int k = 0; k < 5000 && atomic_load(arrived) < 2; k++) {
         nanosleep(&(struct timespec){0, 1000000}, NULL);
@@ -101,6 +110,40 @@ meeting(void)
     atomic_int *context = &arrived;
 
     CHECK(pool_run(meet, &context, sizeof context, 2, 2, NULL, NULL) == POOL_DONE);
+}
+
+typedef struct {
+    atomic_bool begun, go_on;
+} helped;
+
+/* The calling thread's chunk goes on until a helper has come, and the helper's a while longer. */
+static void
+wait_for_help(void *context, size_t chunk, size_t member, checkpoint *check)
+{
+    helped *self = *(helped **)context;
+
+    (void)chunk;
+    if (member != 0) {
+        atomic_store(&self->begun, true);
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+        self->go_on = true;
+    }
+    for (int k = 0; k < 5000 && !atomic_load(&self->begun); k++) {
+        (void)checkpoint_spend(check, CHECKPOINT_BUDGET + 1);
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+    CHECK(atomic_load(&self->begun));
+}
+
+/* Helpers are invited to a job that turns out to be long, and it lasts until they have left it. */
+static void
+late_helpers(void)
+{
+    helped self = {false, false};
+    helped *context = &self;
+
+    CHECK(pool_run_alone_first(wait_for_help, &context, sizeof context, 100, 2, NULL, NULL) == POOL_DONE);
+    CHECK(atomic_load(&self.go_on));
 }
 
 /* Several threads submit at the same time. */
@@ -121,19 +164,19 @@ many_submitters(void)
 
 /* A task that never ends by itself. */
 static void
-endless(void *context, size_t chunk, size_t worker, checkpoint *check)
+endless(void *context, size_t chunk, size_t member, checkpoint *check)
 {
-    (void)context, (void)chunk, (void)worker;
+    (void)context, (void)chunk, (void)member;
     while (!checkpoint_spend(check, 1000)) {
     }
 }
 
 /* Work for the helpers only, as far as that can be arranged: the caller's chunks are short. */
 static void
-endless_for_helpers(void *context, size_t chunk, size_t worker, checkpoint *check)
+endless_for_helpers(void *context, size_t chunk, size_t member, checkpoint *check)
 {
-    if (worker != 0) {
-        endless(context, chunk, worker, check);
+    if (member != 0) {
+        endless(context, chunk, member, check);
     } else {
         nanosleep(&(struct timespec){0, 20000000}, NULL); /* until the helpers have come */
     }
@@ -186,12 +229,12 @@ static void
 edges(void)
 {
     ledger *books = calloc(1, sizeof *books);
-    booking self = {books, MAX_WORKERS, 0};
+    booking self = {books, MAX_MEMBERS, 0};
 
     CHECK(pool_run(book, &self, sizeof self, 0, 4, NULL, NULL) == POOL_DONE);
     CHECK(books->done[0] == 0);
-    CHECK(pool_run(book, &self, sizeof self, 1, MAX_WORKERS, NULL, NULL) == POOL_DONE);
-    CHECK(books->done[0] == 1 && books->by_worker[0] == 1);
+    CHECK(pool_run(book, &self, sizeof self, 1, MAX_MEMBERS, NULL, NULL) == POOL_DONE);
+    CHECK(books->done[0] == 1 && books->by_member[0] == 1);
     CHECK(pool_run(book, &self, SIZE_MAX - 10, 1, 1, NULL, NULL) == POOL_NO_MEMORY);
     free(books);
 }
@@ -202,7 +245,7 @@ pictures(void)
 {
     mandelbrot_kernel kernels[MANDELBROT_KERNELS_MOST];
     size_t kernel_count = mandelbrot_kernels_here(kernels);
-    static const ptrdiff_t shapes[][2] = {{1, 1}, {3, 1300}, {1300, 3}, {50, 50}, {1, 4000}, {0, 9}, {9, 0}};
+    static const ptrdiff_t shapes[][2] = {{1, 1}, {3, 1300}, {1300, 3}, {50, 50}, {1, 4000}, {0, 9}, {9, 0}, {90, 600}};
 
     for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
         size_t pixels = (size_t)(shapes[s][0] * shapes[s][1]);
@@ -254,9 +297,13 @@ main(int count, char **arguments)
     alarm(seconds); /* ends a deadlock */
     edges();
     meeting();
-    for (size_t threads = 1; threads <= MAX_WORKERS; threads++) {
+    for (size_t threads = 1; threads <= MAX_MEMBERS; threads++) {
         one_job(threads, 50);
     }
+    for (size_t threads = 1; threads <= 4; threads++) {
+        one_job_run_by(pool_run_alone_first, threads, 5000);
+    }
+    late_helpers();
     pictures();
     stopping();
     nested();

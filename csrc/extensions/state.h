@@ -1,4 +1,4 @@
-/* snekmodule.h: what the files of the module snek._snek share: its state, and the argument `threads`.
+/* state.h: what the files of the module snek._snek share: its state, and the argument `threads`.
 
    In Python:
 
@@ -11,8 +11,8 @@
    Threads: the caller must have an attached thread state. The state does not change after the import.
    Ownership: the state belongs to the module, one for each interpreter. */
 
-#ifndef SNEK_SNEKMODULE_H
-#define SNEK_SNEKMODULE_H
+#ifndef SNEK_STATE_H
+#define SNEK_STATE_H
 
 #include <Python.h>
 
@@ -45,7 +45,13 @@ snek_convert_threads(const snek_state *state, PyObject *object, size_t *threads)
         return -1;
     }
     if (number == 0) {
-        number = state->cpu_count > 0 ? state->cpu_count : cpus_usable();
+        number = state->cpu_count > 0 ? state->cpu_count : cpus_usable_recently();
+        if (number == 0) { /* files have to be read: others may run Python meanwhile */
+            PyThreadState *thread = PyEval_SaveThread();
+
+            number = cpus_usable();
+            PyEval_RestoreThread(thread);
+        }
         number = number > POOL_MAX_THREADS ? POOL_MAX_THREADS : number;
     }
     *threads = (size_t)number;
