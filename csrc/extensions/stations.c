@@ -316,9 +316,10 @@ snek_stations(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObjec
         return NULL;
     }
 
+    const stations_caller caller = {detached_interrupted, detached_signalled, &here};
+
     detached_begin(&here);
-    stations_status status =
-        stations_run(&source.lines, STATIONS_SEGMENT, threads, detached_interrupted, &here, &found);
+    stations_status status = stations_run(&source.lines, STATIONS_SEGMENT, threads, &caller, &found);
     detached_end(&here);
 
     switch (status) {

@@ -78,8 +78,11 @@ load_word(const uint8_t *bytes)
     return word;
 }
 
-#define FIRST_OF_8(n) ((n) >= 8 ? ~UINT64_C(0) : (UINT64_C(1) << ((n) & 7) * 8) - 1)
-#define FIRST_OF_16(n) {FIRST_OF_8(n), (n) > 8 ? FIRST_OF_8((n) - 8) : 0}
+#define FIRST_OF_8(n) ((n) >= 8 ? ~UINT64_C(0) : (UINT64_C(1) << ((n)&7) * 8) - 1)
+#define FIRST_OF_16(n)                                                                                                 \
+    {                                                                                                                  \
+        FIRST_OF_8(n), (n) > 8 ? FIRST_OF_8((n)-8) : 0                                                                 \
+    }
 
 /* Row n has ones in its first n bytes. */
 static const _Alignas(16) uint64_t first_of_16[17][2] = {
@@ -564,6 +567,7 @@ typedef struct {
     table table;
     uint8_t *buffer; /* a segment, the rest of its last line, and padding */
     checkpoint *check;
+    bool calls;             /* on the thread that called stations_run: the one that signals may reach */
     stations_status status; /* a worker that fails takes no other segment */
     uint64_t offset;
     const char *reason;
@@ -710,6 +714,7 @@ worker_new(size_t segment)
 
 typedef struct {
     stations_source source;
+    stations_caller caller;
     size_t segment, threads;
     atomic_bool no_memory;
     station *stations; /* at the end: `count`, and as much room again to sort them in */
@@ -717,6 +722,7 @@ typedef struct {
     worker *workers[]; /* NULL: took no segment */
 } job;
 
+/* Fills the reader's buffer. False: reader->status says why not. */
 static bool
 job_read(const job *self, worker *reader, uint64_t offset, size_t length)
 {
@@ -726,19 +732,21 @@ job_read(const job *self, worker *reader, uint64_t offset, size_t length)
     }
     for (size_t done = 0; done < length;) {
         ssize_t bytes = pread(self->source.file, reader->buffer + done, length - done, (off_t)(offset + done));
+        int error = bytes < 0 ? errno : 0;
 
-        if (bytes > 0) {
-            done += (size_t)bytes;
-        } else if (bytes < 0 && errno == EINTR) {
-            /* a signal: its handler runs if this is the thread for it, and a poll is due */
-            if (checkpoint_spend(reader->check, CHECKPOINT_BUDGET + 1)) {
-                reader->status = STATIONS_STOPPED;
-                return false;
-            }
-        } else {
+        if (bytes == 0 || (bytes < 0 && error != EINTR)) {
             reader->status = bytes == 0 ? STATIONS_SHRUNK : STATIONS_UNREADABLE;
-            reader->error = bytes == 0 ? 0 : errno;
+            reader->error = error;
             reader->offset = offset + done;
+            return false;
+        }
+        done += bytes > 0 ? (size_t)bytes : 0;
+        /* The next read may take seconds, so the signal's handler must run before it, however lately one ran. */
+        if (error == EINTR && reader->calls && self->caller.signalled != NULL) {
+            self->caller.signalled(self->caller.context);
+        }
+        if (done < length && checkpoint_spend(reader->check, CHECKPOINT_BUDGET + 1)) {
+            reader->status = STATIONS_STOPPED;
             return false;
         }
     }
@@ -786,6 +794,7 @@ job_task(void *context, size_t chunk, size_t index, checkpoint *check)
     }
     if (mine != NULL) {
         mine->check = check;
+        mine->calls = index == 0;
     }
     if (mine == NULL || !job_segment(self, mine, (uint64_t)chunk * self->segment)) {
         pool_finish(check); /* no later line matters; all earlier ones are somebody's already */
@@ -793,7 +802,8 @@ job_task(void *context, size_t chunk, size_t index, checkpoint *check)
             atomic_store(&self->no_memory, true);
         }
     }
-    (void)checkpoint_spend(check, (int64_t)(self->segment / 16)); /* a line takes about as long as two steps */
+    /* After every segment: 150 microseconds of work, but the disk decides how long its reading took. */
+    (void)checkpoint_spend(check, CHECKPOINT_BUDGET + 1);
 }
 
 /* Counts what is in one table in another. */
@@ -954,8 +964,8 @@ job_free(job *self)
 /* Counts all lines of the source, `segment` (at least 1) bytes of it at a time, on at most `threads` threads. Fills
    *result as its status says; it must be released when the status is STATIONS_DONE. */
 stations_status
-stations_run(const stations_source *source, size_t segment, size_t threads, pool_interrupted interrupted,
-             void *interrupted_context, stations_result *result)
+stations_run(const stations_source *source, size_t segment, size_t threads, const stations_caller *caller,
+             stations_result *result)
 {
     static const stations_status statuses[] = {
         [POOL_DONE] = STATIONS_DONE,
@@ -973,19 +983,21 @@ stations_run(const stations_source *source, size_t segment, size_t threads, pool
         return STATIONS_NO_MEMORY;
     }
     self->source = *source;
+    self->caller = *caller;
     self->segment = segment;
     self->threads = threads;
     atomic_init(&self->no_memory, false);
 
-    stations_status status =
-        statuses[pool_run(job_task, &self, sizeof(self), (size_t)chunks, threads, interrupted, interrupted_context)];
+    stations_status status = statuses[pool_run(job_task, &self, sizeof(self), (size_t)chunks, threads,
+                                               caller->interrupted, caller->context)];
     if (status == STATIONS_DONE) {
         status = job_status(self, result);
     }
     if (status == STATIONS_DONE) { /* a job of its own, of one chunk, for the checkpoint */
         merging last = {.job = self}, *context = &last;
 
-        status = statuses[pool_run(job_merge_task, &context, sizeof(context), 1, 1, interrupted, interrupted_context)];
+        status =
+            statuses[pool_run(job_merge_task, &context, sizeof(context), 1, 1, caller->interrupted, caller->context)];
         status = status == STATIONS_DONE ? last.status : status;
         result->stations = last.sorted;
         result->count = self->count;
