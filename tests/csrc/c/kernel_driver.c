@@ -31,8 +31,8 @@ compare(const picture *job, const mandelbrot_kernel *kernel, size_t threads, con
 {
     long pixels = (long)job->height * job->width, differ = 0;
     int32_t *counts = malloc((size_t)pixels * sizeof *counts);
-    mandelbrot_picture drawn = {counts,    job->height, job->width, job->xmin,
-                                job->xmax, job->ymin,   job->ymax,  job->max_iter};
+    mandelbrot_picture drawn = {counts,    job->height, job->width,   job->xmin,
+                                job->xmax, job->ymin,   job->ymax, job->max_iter};
 
     for (long k = 0; k < pixels; k++) {
         counts[k] = -1;
