@@ -51,7 +51,7 @@ const char snek_stations_doc[] =
     "it becomes shorter meanwhile or has another size than it says, as in /proc and /sys. What is appended\n"
     "meanwhile is not read. TypeError for an argument of a wrong type, ValueError for a wrong number of\n"
     "threads, BufferError for a buffer that is not C-contiguous.\n\n"
-    "Memory: some 600 kilobytes a thread, however large the file is. A name takes 450 to 600 bytes at the\n"
+    "Memory: up to 600 kilobytes a thread, however large the file is. A name takes 450 to 600 bytes at the\n"
     "peak on up to 4 threads, half of them for its part of the result, and some 100 more on each thread\n"
     "beyond.\n\n"
     "Names that somebody has made up to collide in its hash table make it slow: 10,000 of them a hundred\n"
@@ -342,18 +342,29 @@ build_dict(stations_result *found)
     return result;
 }
 
+/* As many threads as there is work for. What "one for each CPU" means is looked up only then: it takes longer than a
+   short text does. Needs no thread state. */
+static size_t
+threads_for(const stations_source *lines, size_t asked, const snek_state *state)
+{
+    if (lines->size <= STATIONS_SEGMENT) {
+        return 1;
+    }
+    return asked > 0 ? asked : snek_default_threads(state);
+}
+
 PyObject *
 snek_stations(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     PyObject *bound[STATIONS_ARGUMENTS];
     PyObject *result = NULL;
     stations_result found;
-    size_t threads = 0;
+    long long asked = 0;
     opened source;
     detached here;
 
     if (parser_bind("stations", stations_names, STATIONS_ARGUMENTS, args, nargs, kwnames, bound) < 0 ||
-        snek_convert_threads(snek_get_state(module), bound[THREADS], &threads) < 0 ||
+        parser_integer("threads", bound[THREADS], 0, POOL_MAX_THREADS, &asked) < 0 ||
         opened_from(&source, bound[SOURCE]) < 0) {
         return NULL;
     }
@@ -361,6 +372,7 @@ snek_stations(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObjec
     const stations_caller caller = {detached_interrupted, detached_signalled, &here};
 
     detached_begin(&here);
+    size_t threads = threads_for(&source.lines, (size_t)asked, snek_get_state(module));
     stations_status status = stations_run(&source.lines, STATIONS_SEGMENT, threads, &caller, &found);
     detached_end(&here);
 

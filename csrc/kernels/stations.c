@@ -363,11 +363,18 @@ typedef struct {
     size_t used, room;      /* bytes of names */
 } table;
 
-/* The slots at first: many more than the names of the challenge, so that they hardly ever share one; and no more of them
+/* The slots at first are many more than the names of the challenge, so that these hardly ever share one. No more of them
    are touched than there are names. */
-#define FIRST_SLOT_BITS 16
+#define FIRST_SLOT_BITS_MIN 5
+#define FIRST_SLOT_BITS_MAX 16
+#define FIRST_ENTRIES_MAX ((size_t)512)
+#define FIRST_NAMES_BYTES_MAX ((size_t)8192)
+#define NAME_BYTES_MAX (STATIONS_NAME_MAX + 1) /* in `names`; twice the room is room for one more */
 #define SLOTS_PER_NAME 4
 #define NAMES_PADDING 16
+
+/* The length of "a;1.0", the shortest line. */
+#define LINE_MIN_BYTES 5
 
 ALWAYS_INLINE prefix
 prefix_of(block head, size_t length)
@@ -430,11 +437,22 @@ table_free(table *self)
     free(self->names);
 }
 
-/* False: no memory. */
+/* An empty table for `size` bytes of lines: a few lines get a small one. False: no memory. */
 static bool
-table_init(table *self)
+table_init(table *self, uint64_t size)
 {
-    *self = (table){.shift = 64 - FIRST_SLOT_BITS, .count = 1, .capacity = 512, .room = 8192};
+    uint64_t lines = size / LINE_MIN_BYTES + 1;
+    unsigned bits = FIRST_SLOT_BITS_MIN;
+
+    while (bits < FIRST_SLOT_BITS_MAX && UINT64_C(1) << bits < lines * SLOTS_PER_NAME) {
+        bits++;
+    }
+    *self = (table){
+        .shift = 64 - bits,
+        .count = 1,
+        .capacity = lines < FIRST_ENTRIES_MAX ? (size_t)lines + 1 : FIRST_ENTRIES_MAX,
+        .room = size < FIRST_NAMES_BYTES_MAX ? (size_t)size + NAME_BYTES_MAX : FIRST_NAMES_BYTES_MAX,
+    };
     self->slots = calloc(table_slots(self), sizeof(*self->slots));
     self->entries = calloc(self->capacity, sizeof(*self->entries));
     self->names = calloc(self->room + NAMES_PADDING, 1);
@@ -691,9 +709,9 @@ worker_free(worker *self)
     }
 }
 
-/* NULL: no memory. */
+/* For segments of so many bytes, of `size` altogether. NULL: no memory. */
 static worker *
-worker_new(size_t segment)
+worker_new(size_t segment, uint64_t size)
 {
     void *memory;
 
@@ -702,7 +720,7 @@ worker_new(size_t segment)
     }
     worker *self = memset(memory, 0, sizeof(worker));
     self->buffer = malloc(1 + segment + LINE_MAX_BYTES + PADDING);
-    if (self->buffer == NULL || !table_init(&self->table)) {
+    if (self->buffer == NULL || !table_init(&self->table, size)) {
         free(self->buffer);
         free(self);
         return NULL;
@@ -790,7 +808,7 @@ job_task(void *context, size_t chunk, size_t index, checkpoint *check)
     worker *mine = self->workers[index];
 
     if (mine == NULL) {
-        mine = self->workers[index] = worker_new(self->segment);
+        mine = self->workers[index] = worker_new(self->segment, self->source.size);
     }
     if (mine != NULL) {
         mine->check = check;
@@ -984,7 +1002,7 @@ stations_run(const stations_source *source, size_t segment, size_t threads, cons
     }
     self->source = *source;
     self->caller = *caller;
-    self->segment = segment;
+    self->segment = segment < source->size ? segment : (size_t)source->size;
     self->threads = threads;
     atomic_init(&self->no_memory, false);
 
