@@ -784,7 +784,7 @@ def test_a_line_that_is_too_long(length):
 @pytest.mark.skipif(QUICK, reason="sanitizers change what costs what")
 @pytest.mark.parametrize("threads", [0, 1])
 def test_a_few_lines_cost_little(threads):
-    """Compared with 234 KB of them: neither a large buffer nor a look at the system's files for the number of threads."""
+    """Compared with 234 KB of them: nobody looks at the files of the system for the number of threads."""
     few, many = b"Hamburg;12.3\n" * 9, b"Hamburg;12.3\n" * 18_000
     times = [
         min(timeit.repeat(lambda data=data: snek.stations(data, threads=threads), number=100, repeat=20))
