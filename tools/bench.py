@@ -2,12 +2,13 @@
 
 A table here, the numbers (CSV) and a figure in build/. Exit status 1 when a competitor returns a wrong result, crashes, hangs or
 keeps far more cores busy than it was given threads.
-The competitors: tools/race/mandelbrot/ and tools/race/stations/, one file each. How it works: tools/race/__init__.py.
+The competitors: one file each in the folders of notebooks/race/. How it works: notebooks/race/__init__.py.
 """
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import math
 import os
 import re
@@ -17,15 +18,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "notebooks")]
 
-from race import field, report, rounds, tasks  # noqa: E402
+from race import entries, report, rounds, task  # noqa: E402
 from race.contract import BrokenContract  # noqa: E402
 from workbench.cores import usable_cores  # noqa: E402
 from workbench.machine import machine  # noqa: E402
 
-RACES = ("mandelbrot", "stations")
-BUDGETS = {"mandelbrot": 50.0, "stations": 120.0}  # seconds of rounds a task
-QUICK_BUDGET = 2.0
-ROWS, QUICK_ROWS = 10_000_000, 100_000
+RACES = task.races()
+QUICK_BUDGET = 2.0  # seconds of rounds a task
 
 
 def number(text: str) -> int:
@@ -63,7 +62,7 @@ def seconds(text: str) -> float:
 def names(text: str) -> list[str]:
     """Read numba_njit,c_scalar."""
     if not (found := [name.strip() for name in text.split(",") if name.strip()]):
-        raise argparse.ArgumentTypeError(f"{text!r} names no file of tools/race/: numba_njit,c_scalar does")
+        raise argparse.ArgumentTypeError(f"{text!r} names no competitor: numba_njit,c_scalar does")
     return found
 
 
@@ -76,7 +75,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
         epilog=f"the columns of the CSV:\n{columns}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("race", nargs="?", choices=RACES, help="one race; both without")
+    parser.add_argument("race", nargs="?", choices=RACES, help="one race; all without")
     parser.add_argument("--quick", action="store_true", help="small tasks, few rounds: does everything work?")
     parser.add_argument(
         "--only", type=names, metavar="A,B", default=[], help="these competitors and ours (names of files)"
@@ -90,10 +89,17 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--budget", type=seconds, metavar="SECONDS", help="of rounds, for each table")
     options = parser.parse_args(words)
     if options.only and not options.race:
-        parser.error("--only needs to know which race: mandelbrot or stations")
-    if options.rows and options.race == "mandelbrot":
-        parser.error("--rows is of the other race: stations")
+        parser.error(f"--only needs to know which race: {' or '.join(RACES)}")
+    if options.rows and options.race and "rows" not in takes(options.race):
+        parser.error(
+            f"--rows: {options.race} has none, {' and '.join(r for r in RACES if 'rows' in takes(r))} has"
+        )
     return options
+
+
+def takes(race: str) -> set[str]:
+    """The options that the tasks of a race can be made with."""
+    return set(inspect.signature(task.module(race).tasks).parameters)
 
 
 def main() -> int:
@@ -110,26 +116,25 @@ def main() -> int:
     for race in [options.race] if options.race else RACES:
         outcomes = []
         try:
-            entered = field.find(race, only=options.only, threads=options.threads)
-            if race == "mandelbrot":
-                todo = tasks.mandelbrot(quick=options.quick)
-            else:
-                todo = tasks.stations(options.rows or (QUICK_ROWS if options.quick else ROWS))
+            entered = entries.find(race, only=options.only, threads=options.threads)
+            about = task.module(race)
+            rows = {"rows": options.rows} if options.rows and "rows" in takes(race) else {}
+            todo = about.tasks(quick=options.quick, **rows)
         except (BrokenContract, ImportError, ValueError, OSError) as problem:
             cure = "  (./build.sh setup)" if isinstance(problem, ImportError) else ""
             print(f"bench: {problem}{cure}", file=sys.stderr)
             return 2
-        for task in todo:
-            budget = options.budget or (QUICK_BUDGET if options.quick else BUDGETS[race])
-            outcome = rounds.race(task, entered, budget=budget, say=rounds.progress)
+        for job in todo:
+            budget = options.budget or (QUICK_BUDGET if options.quick else about.BUDGET)
+            outcome = rounds.race(job, entered, budget=budget, say=rounds.progress)
             outcomes.append(outcome)
             wrong = wrong or bool(outcome.failed)
             print(f"\n{report.table(outcome)}", flush=True)
             if outcome.runners:
-                picture = folder / f"{task.slug}.png"
+                picture = folder / f"{job.slug}.png"
                 report.figure(outcome).save(picture)
                 print(f"\nDrawn: {picture.relative_to(ROOT)}")
-        numbers = folder / f"{todo[0].slug if options.rows and race == 'stations' else race}.csv"
+        numbers = folder / f"{todo[0].slug if rows else race}.csv"
         report.write_csv(outcomes, numbers)
         print(f"Written: {numbers.relative_to(ROOT)} (its columns: ./build.sh bench --help)")
     return 1 if wrong else 0

@@ -154,13 +154,13 @@ def languages() -> list[Finding]:
 def peers() -> list[Finding]:
     """What the race and notebooks 15 to 19 compare with, where `./build.sh setup --peers` puts it."""
     import peers as optional
-    from race import field
+    from race import entries
 
     names = tuple(optional.name(requirement) for requirement in optional.requirements())
     own = environment.Environment(ROOT / environment.name())
     here: set[str] = set()
     for target in (own, optional.OLDER):
-        asked = field.ask(str(target.python), names)
+        asked = entries.ask(str(target.python), names)
         here.update(asked[2] if asked else [])
     refused = " ".join(own.state.get("peers_refused", []))
     findings = []

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from race import tasks
 from race.contract import competitors
-from race.field import find
-from race.hosts import Failed, Host
+from race.entries import find
+from race.host import Failed, Host
+from race.mandelbrot import _task as mandelbrot
 
-WINDOW = {name: tasks.DEFAULT[name] for name in ("xmin", "xmax", "ymin", "ymax")}
+WINDOW = {name: mandelbrot.DEFAULT[name] for name in ("xmin", "xmax", "ymin", "ymax")}
 GRIDS = {
     "nothing fits": {"width": 37, "height": 23, "max_iter": 53, **WINDOW},
     "less than a block": {"width": 3, "height": 2, "max_iter": 5, **WINDOW},
@@ -22,7 +22,7 @@ def test_right_whatever_the_size_is(key: str, grid: str) -> None:
     field = find([each for each in competitors("mandelbrot") if each.key == key], threads=[1])
     if not field.entries:
         pytest.skip("; ".join(map(str, field.skipped)))
-    task = tasks.grid(**GRIDS[grid])
+    task = mandelbrot.grid(**GRIDS[grid])
     host = Host(field.entries[0])
     try:
         path = str(field.entries[0].competitor.path)

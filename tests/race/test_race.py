@@ -19,14 +19,17 @@ import psutil
 import pytest
 
 import bench
-from race import contract, field, report, rounds, tasks
+from race import contract, entries, report, rounds
+from race import task as tasks
 from race.contract import BrokenContract, Competitor, allows, competitors, lines_of_code
-from race.field import Entry, Field
+from race.entries import Entry, Field
+from race.mandelbrot import _task as mandelbrot
 from race.rounds import Outcome, Runner, schedule
+from race.stations import _task as stations
 from workbench.results import Ratio
 
 ROOT = Path(__file__).resolve().parents[2]
-RACES = ("mandelbrot", "stations")
+RACES = tasks.races()
 EVERY = [pytest.param(each, id=f"{race}-{each.key}") for race in RACES for each in competitors(race)]
 CEILING = Outcome.ceiling  # the real one; see no_probe
 REQUIRED = [name for name in os.environ.get("FAST_SNEK_REQUIRE_PEERS", "").split(",") if name]
@@ -82,13 +85,13 @@ def plant(tmp_path):
 @pytest.fixture
 def grid():
     """A grid that takes a millisecond."""
-    return tasks.grid(**{**tasks.DEFAULT, "width": 64, "height": 48, "max_iter": 100})
+    return mandelbrot.grid(**{**mandelbrot.DEFAULT, "width": 64, "height": 48, "max_iter": 100})
 
 
 def race(task: tasks.Task, planted: list[Competitor], **options) -> Outcome:
     """A short race, without the probe of the machine's limits."""
     options = {"budget": 0.1, **options}
-    return rounds.race(task, field.find(planted, threads=(1,)), **options)
+    return rounds.race(task, entries.find(planted, threads=(1,)), **options)
 
 
 @pytest.fixture(autouse=True)
@@ -166,14 +169,14 @@ WRONG_ANSWERS = {
 def test_a_wrong_aggregate_is_caught(wrong):
     found = wrong if wrong is ANSWER else dict(sorted(wrong.items()))
     with pytest.raises(tasks.WrongResult):
-        tasks._compare(found, KNOWN)
+        stations.compare(found, KNOWN)
 
 
 def test_a_right_aggregate_passes_and_ties_may_round_either_way():
     right = dict(sorted(ANSWER.items()))
-    tasks._compare(right, KNOWN)
+    stations.compare(right, KNOWN)
     for mean in (0.0, 0.1):  # of 0.05
-        tasks._compare({"a": [0.0, mean, 0.1, 2]}, {"a": (0, 1, 1, 2)})
+        stations.compare({"a": [0.0, mean, 0.1, 2]}, {"a": (0, 1, 1, 2)})
 
 
 # --- failures -------------------------------------------------------------------------------------------------------------
@@ -223,7 +226,7 @@ def test_what_hangs_is_ended_with_its_children(plant, grid, tmp_path):
 
 def test_no_host_is_left_behind(plant, grid):
     race(grid, plant(OURS))
-    assert not [p for p in psutil.Process().children() if "host.py" in " ".join(p.cmdline())]
+    assert not [p for p in psutil.Process().children() if "host_main.py" in " ".join(p.cmdline())]
 
 
 def test_an_interruption_ends_the_hosts(plant, grid):
@@ -233,7 +236,7 @@ def test_an_interruption_ends_the_hosts(plant, grid):
 
     with pytest.raises(KeyboardInterrupt):
         race(grid, plant(OURS), say=interrupt)
-    assert not [p for p in psutil.Process().children() if "host.py" in " ".join(p.cmdline())]
+    assert not [p for p in psutil.Process().children() if "host_main.py" in " ".join(p.cmdline())]
 
 
 def test_what_it_prints_does_not_garble_the_answers(plant, grid):
@@ -275,7 +278,7 @@ def test_a_runtime_error_in_a_run_is_a_failure(plant, grid):
 
 
 def test_a_machine_without_a_compiler_or_openmp_is_no_failure(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "tools/race/mandelbrot")
+    monkeypatch.syspath_prepend(ROOT / "notebooks/race/mandelbrot")
     import _rows
 
     no_openmp = tmp_path / "cc"
@@ -320,7 +323,7 @@ def test_how_long_a_turn_and_a_preparation_may_take(plant, grid, monkeypatch):
     turns = [(timeout, calls) for do, timeout, calls in asked if do == "run" and calls > 1]
     assert turns
     assert all(grid.timeout < timeout < 2 * grid.timeout for timeout, _ in turns)
-    large = tasks.grid(**{**tasks.DEFAULT, "width": 640, "height": 480})
+    large = mandelbrot.grid(**{**mandelbrot.DEFAULT, "width": 640, "height": 480})
     assert large.timeout > grid.timeout + 10
 
 
@@ -328,7 +331,7 @@ def test_how_long_a_turn_and_a_preparation_may_take(plant, grid, monkeypatch):
 
 
 def test_a_missing_module_is_skipped_with_the_command_that_brings_it(plant):
-    found = field.find(plant(OURS, requires=("no_such_module", "json")), threads=(1,))
+    found = entries.find(plant(OURS, requires=("no_such_module", "json")), threads=(1,))
     assert [entry.competitor.name for entry in found.entries] == ["ours"]
     (note,) = found.skipped
     assert note.reason == "no_such_module is not installed"
@@ -350,20 +353,20 @@ def test_the_interpreter_is_chosen_by_version_and_modules(plant, tmp_path, monke
     new = python_of(tmp_path, "new", [3, 14, 1], ["numba"])
     old = python_of(tmp_path, "old", [3, 13, 1], ["taichi"])
     pypy = python_of(tmp_path, "pypy", [3, 11, 1], ["taichi", "numba"], "PyPy")
-    monkeypatch.setattr(field, "candidates", lambda: [pypy, new, old, str(tmp_path / "missing")])
+    monkeypatch.setattr(entries, "candidates", lambda: [pypy, new, old, str(tmp_path / "missing")])
     (_, planted) = plant(OURS, requires=("numba",))
-    assert field.host_of(planted, ("numba", "taichi")) == new
+    assert entries.host_of(planted, ("numba", "taichi")) == new
     (_, planted) = plant(OURS, requires=("taichi",), python=">=3.11,<3.14")
-    assert field.host_of(planted, ("numba", "taichi")) == old
+    assert entries.host_of(planted, ("numba", "taichi")) == old
     (_, planted) = plant(OURS, requires=("taichi",), python=">=3.14")
-    assert field.host_of(planted, ("numba", "taichi")).reason == "taichi is not installed"
+    assert entries.host_of(planted, ("numba", "taichi")).reason == "taichi is not installed"
     (_, planted) = plant(OURS, python="<3.12")
-    assert field.host_of(planted, ()).reason == "needs Python <3.12, and none is set up"
+    assert entries.host_of(planted, ()).reason == "needs Python <3.12, and none is set up"
 
 
 def test_pypy_is_skipped_with_an_install_command_where_there_is_none(plant, monkeypatch):
-    monkeypatch.setattr(field, "interpreters", lambda: ())
-    note = field.find(plant(OURS, python="pypy"), threads=(1,)).skipped[0]
+    monkeypatch.setattr(entries, "interpreters", lambda: ())
+    note = entries.find(plant(OURS, python="pypy"), threads=(1,)).skipped[0]
     assert note.reason == "no PyPy here"
     assert "pypy" in note.cure
 
@@ -378,22 +381,22 @@ def test_bounds_of_versions(bounds, version, expected):
 
 
 def test_one_thread_and_every_core(plant):
-    both = field.find(plant(OURS, threads="any"), threads=(2, 1))
+    both = entries.find(plant(OURS, threads="any"), threads=(2, 1))
     assert [(entry.competitor.name, entry.threads) for entry in both.entries] == [
         ("ours", 1), ("ours", 2), ("planted", 1), ("planted", 2),
     ]  # fmt: skip
-    assert [entry.label for entry in field.find(plant(OURS, threads="one"), threads=(1, 2)).entries][
+    assert [entry.label for entry in entries.find(plant(OURS, threads="one"), threads=(1, 2)).entries][
         -1
     ] == "planted, 1 thread"
 
 
 def test_only_some_and_ours_always(plant):
-    assert {entry.competitor.name for entry in field.find(plant(OURS), only=["planted"]).entries} == {
+    assert {entry.competitor.name for entry in entries.find(plant(OURS), only=["planted"]).entries} == {
         "ours",
         "planted",
     }
     with pytest.raises(ValueError, match="no competitor nobody"):
-        field.find(plant(OURS), only=["nobody"])
+        entries.find(plant(OURS), only=["nobody"])
 
 
 # --- rounds ---------------------------------------------------------------------------------------------------------------
@@ -471,7 +474,15 @@ def runner(who: Entry, seconds: dict[int, float]) -> Runner:
 
 def outcome_of(*runners: Runner, **changes) -> Outcome:
     task = tasks.Task(
-        "mandelbrot", "a grid", "grid", {}, 3e6, "iterations", lambda file, shape: None, **changes
+        "mandelbrot",
+        "a grid",
+        "grid",
+        {},
+        3e6,
+        "iterations",
+        lambda file, shape: None,
+        mandelbrot.CEILING,
+        **changes,
     )
     return Outcome(task, list(runners), [], [], [])
 
@@ -639,7 +650,7 @@ def test_a_race_has_one_of_ours_and_different_names(race):
 
 
 def test_the_host_is_written_for_python_3_9():
-    ast.parse((ROOT / "tools/race/host.py").read_text(encoding="utf-8"), feature_version=(3, 9))
+    ast.parse((ROOT / "notebooks/race/host_main.py").read_text(encoding="utf-8"), feature_version=(3, 9))
 
 
 BROKEN = {
@@ -695,7 +706,7 @@ def test_the_quick_race_with_whoever_is_installed(race):
     assert done.returncode == 0, done.stdout + done.stderr
     with (ROOT / "build" / "quick" / f"{race}.csv").open(encoding="utf-8", newline="") as file:
         rows = {(row["competitor"], int(row["threads"])): row for row in csv.DictReader(file)}
-    expected = {(each.competitor.key, each.threads) for each in field.find(race).entries}
+    expected = {(each.competitor.key, each.threads) for each in entries.find(race).entries}
     skipped = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("skipped")]
     assert len(rows) >= len(expected) - len(skipped)
     for peer in REQUIRED:
@@ -771,7 +782,7 @@ def test_a_partial_run_does_not_replace_the_numbers_of_the_whole(tmp_path, monke
     outcome = outcome_of(runner(OUR, {0: 1.0}))
     object.__setattr__(outcome.task, "slug", "a-grid")
     monkeypatch.setattr(bench, "ROOT", tmp_path)
-    monkeypatch.setattr(bench.tasks, "stations", lambda rows: [outcome.task])
+    monkeypatch.setattr(stations, "tasks", lambda quick=False, rows=None: [outcome.task])
     monkeypatch.setattr(bench.rounds, "race", lambda *_, **__: outcome)
     monkeypatch.setattr(sys, "argv", ["bench", *words])
     monkeypatch.setenv("FAST_SNEK_QUICK", "")
@@ -788,7 +799,7 @@ def test_ratios_are_of_the_workbench(finished):
 
 def test_a_field_can_be_put_together_by_hand(plant, grid):
     """What a notebook does: some entries of its own choice."""
-    chosen = field.find(plant(OURS), threads=(1,)).entries
+    chosen = entries.find(plant(OURS), threads=(1,)).entries
     outcome = rounds.race(grid, Field(chosen, ()), budget=0.2)
     assert len(report.records(outcome)) == len(chosen)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from race import tasks
 from race.contract import competitors
-from race.field import find
-from race.hosts import Host
+from race.entries import find
+from race.host import Host
+from race.stations._task import MEAN_WITHIN
 
 KEYS = [each.key for each in competitors("stations") if not each.ceiling]
 
@@ -66,5 +66,5 @@ def test_right_whatever_the_names_are(key: str, threads: int, kind: str, tmp_pat
     for name, all_of_it in known.items():
         low, mean, high, count = found[name]
         assert (low, high, count) == (min(all_of_it) / 10, max(all_of_it) / 10, len(all_of_it))
-        assert mean == pytest.approx(sum(all_of_it) / len(all_of_it) / 10, abs=tasks.MEAN_WITHIN)
+        assert mean == pytest.approx(sum(all_of_it) / len(all_of_it) / 10, abs=MEAN_WITHIN)
         assert mean == round(mean, 1)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-import stations_data
-from stations_data import Data, Stale
+from race.stations import _data as stations_data
+from race.stations._data import Data, Stale
 
 LINE = re.compile(r"[^;\n\r\0]+;-?(0|[1-9][0-9]?)\.[0-9]")
 
@@ -247,5 +247,5 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert "1,000 rows, 20 names" in done.stdout
     refused = subprocess.run([*command, str(10**15)], capture_output=True, text=True)
     assert refused.returncode == 1
-    assert refused.stderr.startswith("stations_data: ")
+    assert refused.stderr.startswith("stations data: ")
     assert refused.stderr.count("\n") == 1

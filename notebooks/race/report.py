@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from race.rounds import Outcome, Runner
-from race.tasks import Quote
+from race.task import Quote
 from workbench.figure import (
     FAINT,
     INK,
@@ -26,15 +26,6 @@ from workbench.results import Ratio
 from workbench.show import Shown, duration, markdown_table, plain_table, si, times
 
 WIDTH = 116  # of the notes, in characters; the table is hardly wider
-CEILINGS = {
-    "mandelbrot": (
-        "100 % is four vector operations a step (fnmadd, add, fma, fma), each issued at the rate of the fused multiply-adds"
-        " that peak() measured three times during the race, so iterations/s = FLOP/s / 2 / 4. A CPU that adds in units of"
-        " their own, beside those that multiply, can pass it"
-    ),
-    "stations": "100 % is reading the file from the page cache into a small buffer, nothing else, in the same rounds",
-}
-CEILING_NAMES = {"mandelbrot": "four FMAs a step", "stations": "reading alone"}
 
 
 class Table(Shown):
@@ -123,7 +114,7 @@ class Table(Shown):
         if not task.size:
             found.append(f"per thread: {task.unit}/s, divided by the number of threads.")
         found += [
-            f"ceiling: how much of it is reached. {CEILINGS[task.race]}.",
+            f"ceiling: how much of it is reached. {task.ceiling.note}.",
             "lines: of code, all source files of its own together, without comments, docstrings and blank lines.",
             "build: to import, compile and warm up (some do the job once) with nothing compiled yet; shown once a competitor."
             " Ours is compiled by ./build.sh setup.",
@@ -189,7 +180,7 @@ def interval(ratio: Ratio, rounds: int) -> str:
 
 COLUMNS = {  # and what they hold; empty where there is nothing to say
     "task": "the job",
-    "competitor": "its file in tools/race/, without .py",
+    "competitor": "its file, without .py",
     "name": "as in the table",
     "threads": "how many it was given",
     "work": "all, or less: skips some",
@@ -316,7 +307,7 @@ def figure(outcome: Outcome) -> Figure:
             )
         if ceilings:
             threads = f"{' and '.join(str(n) for n in ceilings)} thread{'s' * (counts[-1] > 1)}"
-            axes.annotate(f"ceiling ({CEILING_NAMES[task.race]}), {threads}",
+            axes.annotate(f"ceiling ({task.ceiling.name}), {threads}",
                 (max(ceilings.values()), 1.0), (0, 4), xycoords=("data", "axes fraction"),
                           textcoords="offset points", ha="right", va="bottom", color=INK)  # fmt: skip
         log_ticks(axes, "x", lambda value: si(value, "").strip())

@@ -1,7 +1,7 @@
 """Write test data for the one-billion-row challenge, and the answer beside it.
 
-    python tools/stations_data.py FILE --rows 10_000_000               413 cities, 10 million rows, 137 MB
-    python tools/stations_data.py FILE --rows 10_000_000 --names 10000  10,000 made-up names of 1 to 100 bytes
+    python notebooks/race/stations/_data.py FILE --rows 10_000_000               413 cities, 10 million rows, 137 MB
+    python notebooks/race/stations/_data.py FILE --rows 10_000_000 --names 10000  10,000 made-up names of 1 to 100 bytes
 
 The data are what https://github.com/gunnarmorling/1brc defines: lines of `name;-12.3`, UTF-8, each ended by a newline; 413
 stations drawn uniformly; temperatures with one decimal, gaussian around the mean of their station with a standard deviation of
@@ -252,7 +252,7 @@ def main() -> int:
     try:
         data = write(asked.file, asked.rows, seed=asked.seed, names=asked.names)
     except (OSError, ValueError) as error:
-        print(f"stations_data: {error}", file=sys.stderr)
+        print(f"stations data: {error}", file=sys.stderr)
         return 1
     print(f"{data.path}: {data.rows:,} rows, {len(data.stations):,} names, {data.bytes:,} bytes")
     return 0

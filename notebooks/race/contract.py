@@ -1,7 +1,7 @@
-"""What a competitor is: one file in `tools/race/<race>/`, read here without being run.
+"""What a competitor is: one file in `notebooks/race/<race>/`, read here without being run.
 
 Adding a competitor is adding a file. At its top level it imports nothing but the standard library, since it is loaded by
-whatever interpreter can host it (PyPy, Python 3.9 or newer), in a process of its own (host.py). It holds
+whatever interpreter can host it (PyPy, Python 3.9 or newer), in a process of its own (host_main.py). It holds
 
     a docstring       what this is, whose advice it follows, what else was tried
     NAME              as it stands in the table
@@ -22,7 +22,7 @@ whatever interpreter can host it (PyPy, Python 3.9 or newer), in a process of it
 `prepare` raises ImportError, or an exception class of its own named Unavailable, with the reason, where something is missing:
 the competitor is skipped. Any other exception is a failure of the race, as a wrong result is, and so are far more busy cores
 than `threads`.
-What `task` holds and `run` returns: tasks.py.
+What `task` holds and `run` returns: `_task.py` in the folder of its race.
 """
 
 from __future__ import annotations

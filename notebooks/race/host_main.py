@@ -1,4 +1,4 @@
-"""Run one competitor in a process of its own: `python host.py`, then one command a line on stdin, one answer a line on stdout.
+"""Run one competitor in a process of its own: `python host_main.py`, then one command a line on stdin, one answer a line on stdout.
 
 Standard library only, Python 3.9 or newer: PyPy or whatever interpreter a competitor needs runs this file. The answers go
 through a copy of stdout; what the competitor prints lands on stderr, so a talkative library cannot garble them. While it waits
@@ -58,7 +58,7 @@ def prepare(command):
 
 
 def processor_seconds():
-    """What this process and its finished children have kept processors busy for. Of those alive hosts.py knows."""
+    """What this process and its finished children have kept processors busy for. Of those alive host.py knows."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from race.field import Entry, Field, Skipped
-from race.hosts import PREPARE_TIMEOUT, Failed, Host
-from race.tasks import Task, WrongResult
+from race.entries import Entry, Field, Skipped
+from race.host import PREPARE_TIMEOUT, Failed, Host
+from race.task import Task, WrongResult
 from workbench.machine import Peak, peak
 from workbench.results import Ratio
 
@@ -96,13 +96,12 @@ class Outcome:
 
     def ceiling(self, threads: int) -> float | None:
         """What this machine could do at most with so many threads, in units of work per second."""
-        if self.task.race == "mandelbrot" and self.peaks:
-            # Four vector operations a step can't be avoided (see report.py); each is issued at the rate of an FMA, which
-            # `peak` counts as two FLOP. It is known for one core and for all of them.
-            if threads == 1:
-                return statistics.median(each.flops for each in self.peaks) / 8
-            if threads == self.peaks[0].cores:
-                return statistics.median(each.flops_all for each in self.peaks) / 8
+        if flop := self.task.ceiling.flop:
+            # Known for one core and for all of them.
+            if self.peaks and threads == 1:
+                return statistics.median(each.flops for each in self.peaks) / flop
+            if self.peaks and threads == self.peaks[0].cores:
+                return statistics.median(each.flops_all for each in self.peaks) / flop
             return None
         for each in self.runners:
             if each.entry.competitor.ceiling and each.entry.threads == threads:
@@ -133,7 +132,7 @@ def race(
             except WrongResult as wrong:
                 outcome.failed.append(Skipped(entry.label, f"wrong result: {wrong}"))
         plan = schedule({entry: _turn(runner.cost)[1] for entry, runner in runners.items()}, budget, seed)
-        probes = {0, len(plan) // 2, len(plan) - 1} if task.race == "mandelbrot" else set()
+        probes = {0, len(plan) // 2, len(plan) - 1} if task.ceiling.flop else set()
         begin = time.monotonic()
         for number, order in enumerate(plan):
             if number in probes:

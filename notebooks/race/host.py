@@ -15,10 +15,10 @@ from typing import Any
 
 import psutil
 
-from race.field import ROOT, Entry
+from race.entries import ROOT, Entry
 
 BUILD = ROOT / "build" / "race"
-HOST = Path(__file__).with_name("host.py")
+HOST = Path(__file__).with_name("host_main.py")
 PREPARE_TIMEOUT = 300.0  # seconds, and those of a job on top: a compiler may need a minute on a slow machine
 
 
