@@ -1,8 +1,13 @@
 #!/bin/sh
 # The one entry point of the course: ./build.sh --help
-# Plain POSIX shell, so that it runs with whatever /bin/sh is. It finds a Python, lets tools/environment.py make or check the
+# Plain POSIX shell, so that it runs with whatever /bin/sh is. It finds a Python, lets tools/setup.py make or check the
 # environment, and hands over to Python.
 set -eu
+interrupted() {
+    echo "Interrupted. Run it again to go on." >&2
+    exit 130
+}
+trap interrupted INT
 unset CDPATH PYTHONHOME PYTHONPATH   # set for something else, they would lead this astray
 
 help() {
@@ -60,9 +65,21 @@ find_python() {
     fail "$wanted is Python $found, and the course needs 3.11 or newer. $hint"
 }
 
+# Runs Python so that Ctrl-C ends it without a traceback even while it starts and imports. A command in the background ignores
+# SIGINT; this shell passes it on as SIGTERM, which Python obeys in silence until a program asks for more. To be called in a subshell.
+interruptible() {
+    trap '[ -z "${!:-}" ] || kill "$!" 2>/dev/null; wait; exit 130' INT
+    "$python" "$@" &
+    wait "$!"
+}
+
 # Makes or checks the environment; afterwards `python` is the environment's.
 set_up() {
-    python=$("$python" -I tools/environment.py "$@") || exit
+    python=$(interruptible -I tools/setup.py "$@") || {
+        status=$?
+        [ "$status" -ne 130 ] || interrupted
+        exit "$status"
+    }
     PATH=$(dirname "$python"):$PATH
     VIRTUAL_ENV=$(dirname "$(dirname "$python")")
     export PATH VIRTUAL_ENV
@@ -99,6 +116,6 @@ case $command in
     test) set_up && exec "$python" -m pytest "$@" ;;
     bench) set_up && exec "$python" tools/bench.py "$@" ;;
     setup) set_up "$@" && echo "Ready: $(dirname "$(dirname "$python")")" ;;
-    doctor) exec "$python" tools/doctor.py "$@" ;;
-    clean) exec "$python" -I tools/environment.py --clean "$@" ;;
+    doctor) (interruptible tools/doctor.py "$@") ;;
+    clean) (interruptible -I tools/setup.py --clean "$@") ;;
 esac

@@ -18,20 +18,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "notebooks")]
 
 import environment  # noqa: E402
+from workbench import cures  # noqa: E402
+from workbench.compiler import find_compiler  # noqa: E402
 from workbench.interpreters import find_python, interpreters  # noqa: E402
-from workbench.machine import find_compiler, machine  # noqa: E402
+from workbench.machine import machine  # noqa: E402
 
 VERSION = "{}.{}".format(*sys.version_info)
-
-# How each package manager installs a thing. The first one found on this machine is the one to name.
-MANAGERS = {
-    "apt-get": ("sudo apt install {}", {"headers": f"python{VERSION}-dev", "venv": f"python{VERSION}-venv", "go": "golang"}),
-    "dnf": ("sudo dnf install {}", {"headers": "python3-devel", "venv": "python3", "go": "golang"}),
-    "pacman": ("sudo pacman -S {}", {"headers": "python", "venv": "python"}),
-    "zypper": ("sudo zypper install {}", {"headers": "python3-devel", "venv": "python3"}),
-    "apk": ("sudo apk add {}", {"headers": "python3-dev", "venv": "python3", "gcc": "gcc musl-dev"}),
-    "brew": ("brew install {}", {"headers": f"python@{VERSION}", "venv": f"python@{VERSION}"}),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,23 +39,13 @@ class Finding:
         return f"  {mark} {self.what}" + (f"\n      {self.cure}" if self.cure else "")
 
 
-def how_to_install(thing: str) -> str:
-    """Return the command that installs a system package here."""
-    for manager, (command, names) in MANAGERS.items():
-        if shutil.which(manager):
-            return command.format(names.get(thing, thing))
-    return f"install {thing} with your system's package manager"
-
-
 def compiler() -> Finding:
     """A C compiler: the system's, or the wheel that build.sh installs in its place."""
     found = find_compiler()
     if found is not None:
         return Finding(True, f"C compiler: {found}")
-    cure = "xcode-select --install" if sys.platform == "darwin" else how_to_install("gcc")
-    return Finding(
-        None, "no C compiler: ./build.sh installs the ziglang wheel as one", f"a faster one: {cure}"
-    )
+    wheel = "no C compiler: ./build.sh installs the ziglang wheel as one"
+    return Finding(None, wheel, f"a faster one: {cures.compiler()}")
 
 
 def headers() -> Finding:
@@ -73,7 +55,7 @@ def headers() -> Finding:
     return Finding(
         False,
         f"no headers of Python {VERSION}: csrc and the C extensions need Python.h",
-        how_to_install("headers"),
+        cures.headers(),
     )
 
 
@@ -83,9 +65,7 @@ def installer() -> Finding:
         return Finding(True, "uv, to make and fill the environment")
     if importlib.util.find_spec("ensurepip"):
         return Finding(True, "venv and pip, to make and fill the environment (uv is faster)")
-    return Finding(
-        False, "neither uv nor the venv module: no environment can be made", how_to_install("venv")
-    )
+    return Finding(False, "neither uv nor the venv module: no environment can be made", cures.package("venv"))
 
 
 def prepared() -> Finding:
@@ -94,7 +74,7 @@ def prepared() -> Finding:
     if target.ready():
         return Finding(True, f"the environment {target.folder.name} is ready")
     state = "out of date" if target.folder.exists() else "not made yet"
-    return Finding(None, f"the environment {target.folder.name} is {state}", "./build.sh setup")
+    return Finding(None, f"the environment {target.folder.name} is {state}", cures.SETUP)
 
 
 def room() -> list[Finding]:
@@ -126,15 +106,14 @@ def pythons() -> list[Finding]:
         if os.path.realpath(python.path) != os.path.realpath(sys.executable)
     ]
     findings = [Finding(True, python.label) for python in others]
-    install = "uv python install {}" if shutil.which("uv") else "pip install uv && uv python install {}"
     if find_python("free-threaded") is None:
-        findings.append(Finding(None, "no free-threaded Python (notebook 06)", install.format("3.14t")))
+        findings.append(Finding(None, "no free-threaded Python (notebook 06)", cures.python("3.14t")))
     if sys.version_info < (3, 14) and find_python("3.14") is None:
         findings.append(
-            Finding(None, "no Python 3.14 (notebook 05: interpreters in one process)", install.format("3.14"))
+            Finding(None, "no Python 3.14 (notebook 05: interpreters in one process)", cures.python("3.14"))
         )
     if find_python("pypy") is None:
-        findings.append(Finding(None, "no PyPy (notebook 15, the race)", how_to_install("pypy3")))
+        findings.append(Finding(None, "no PyPy (notebook 15, the race)", cures.package("pypy3")))
     return findings
 
 
@@ -146,7 +125,7 @@ def languages() -> list[Finding]:
         findings.append(
             Finding(True, language)
             if path
-            else Finding(None, f"no {language} (notebook 15)", how_to_install(package))
+            else Finding(None, f"no {language} (notebook 15)", cures.package(package))
         )
     return findings
 
@@ -165,7 +144,7 @@ def peers() -> list[Finding]:
     refused = " ".join(own.state.get("peers_refused", []))
     findings = []
     for name in names:
-        cure = "./build.sh setup --peers" if name not in refused else "it has no package for this Python"
+        cure = cures.PEERS if name not in refused else "it has no package for this Python"
         findings.append(Finding(True, name) if name in here else Finding(None, f"no {name}", cure))
     return findings
 
@@ -180,7 +159,7 @@ def tools() -> list[Finding]:
             found.append(
                 Finding(True, command)
                 if path
-                else Finding(None, f"no {command} ({use})", how_to_install(package))
+                else Finding(None, f"no {command} ({use})", cures.package(package))
             )
     return found
 

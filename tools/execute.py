@@ -35,7 +35,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from canonical import FIGURES, NOTEBOOKS, ROOT, SOLUTIONS, canonical, course, read, write
+from notebook_files import FIGURES, NOTEBOOKS, ROOT, SOLUTIONS, canonical, course, read, write
 
 CELL_TIMEOUT = 120  # seconds
 
@@ -64,18 +64,21 @@ def execute(
     solutions: Path | None = None,
     quick: bool = False,
     *,
+    wrong: Path | None = None,
     timeout: float = CELL_TIMEOUT,
     progress: Callable[[int, int], None] = lambda number, count: None,
 ) -> ExecutedNotebook:
     """Run the notebook at `path` and return it with its outputs; the file stays as it is.
 
     `solutions`: a file whose `# %% exercise-N` sections are tried where the notebook's own cells have been: see
-    repeat_exercises. `quick`: smaller measurements (FAST_SNEK_QUICK=1). `progress(number, count)` is called before each
+    repeat_exercises. `wrong`: a file of answers that must be refused, tried before the solution of their exercise: see
+    read_wrong_answers. `quick`: smaller measurements (FAST_SNEK_QUICK=1). `progress(number, count)` is called before each
     cell. Raises NotebookFailed.
     """
     notebook = read(path)
     if solutions:
-        repeat_exercises(notebook, read_solutions(solutions))
+        refused = read_wrong_answers(wrong) if wrong and wrong.exists() else {}
+        repeat_exercises(notebook, read_solutions(solutions), refused)
     done = ExecutedNotebook(path, notebook)
     segments = _shared_memory()
     with _kernel(notebook, quick, timeout, done.left_behind) as client:
@@ -112,29 +115,72 @@ def read_solutions(path: Path) -> dict[str, str]:
     return {tag: source.strip() for tag, source in zip(parts[::2], parts[1::2], strict=True)}
 
 
-def repeat_exercises(notebook: NotebookNode, solutions: dict[str, str]) -> None:
+@dataclass(frozen=True)
+class WrongAnswer:
+    """An answer that the checker of its exercise must refuse, with a line that contains `reason`."""
+
+    name: str
+    reason: str
+    source: str
+
+
+def read_wrong_answers(path: Path) -> dict[str, list[WrongAnswer]]:
+    """{tag of the exercise: its wrong answers}. Sections `# %% exercise-N: name`, with `# refused: reason` below."""
+    section = r"^# %% *(exercise-\d+): (.+)\n# refused: (.+)\n"
+    text = path.read_text(encoding="utf-8")
+    _, *parts = re.split(section, text, flags=re.MULTILINE)
+    if len(parts) // 4 != text.count("# %%"):
+        raise ValueError(
+            f"{path.name}: a section begins with `# %% exercise-N: name` and `# refused: reason`"
+        )
+    found: dict[str, list[WrongAnswer]] = {}
+    for tag, name, reason, source in zip(parts[::4], parts[1::4], parts[2::4], parts[3::4], strict=True):
+        found.setdefault(tag, []).append(WrongAnswer(name, reason, source.strip()))
+    return found
+
+
+def repeat_exercises(
+    notebook: NotebookNode, solutions: dict[str, str], wrong: dict[str, list[WrongAnswer]] | None = None
+) -> None:
     """Below each exercise put its cells once more, with the solution (tagged solution-N) in the place of the stub.
 
     So one run does what learners do, Run All and then the exercises. An exercise ends at the next text, or exercise.
-    Every exercise needs its solution, and the reverse.
+    Every exercise needs its solution, and the reverse. Before the solution come the wrong answers, each with the cells
+    of the exercise below it, too (tagged wrong-N-1, wrong-N-2...).
     """
+    wrong = wrong or {}
     stubs = {tag for cell in notebook.cells for tag in exercise_tags(cell)}
     if stubs != solutions.keys():
         raise NotebookFailed(f"the notebook has {sorted(stubs)}, its solutions have {sorted(solutions)}")
-    cells, again = [], []
+    if unknown := wrong.keys() - stubs:
+        raise NotebookFailed(f"the notebook has no {sorted(unknown)}, for which there are wrong answers")
+    cells: list[NotebookNode] = []
+    answers: list[NotebookNode] = []  # of the exercise at hand
+    below: list[NotebookNode] = []  # its cells after the stub
+
+    def end_exercise() -> None:
+        for answer in answers:
+            cells.append(answer)
+            cells.extend(new_code_cell(cell.source, metadata=cell.metadata) for cell in below)
+        answers.clear()
+        below.clear()
+
     for cell in notebook.cells:
         tags = exercise_tags(cell)
         if tags or cell.cell_type != "code":
-            cells += again
-            again = []
+            end_exercise()
         cells.append(cell)
         if tags:
             (tag,) = tags
-            solved = new_code_cell(solutions[tag], metadata={"tags": [tag.replace("exercise", "solution")]})
-            again.append(solved)
-        elif again:
-            again.append(new_code_cell(cell.source, metadata=cell.metadata))
-    notebook.cells = cells + again
+            for number, each in enumerate(wrong.get(tag, []), 1):
+                label = f"{tag.replace('exercise', 'wrong')}-{number}"
+                answers.append(new_code_cell(each.source, metadata={"tags": [label]}))
+            label = tag.replace("exercise", "solution")
+            answers.append(new_code_cell(solutions[tag], metadata={"tags": [label]}))
+        elif answers:
+            below.append(cell)
+    end_exercise()
+    notebook.cells = cells
 
 
 def exercise_tags(cell: NotebookNode) -> list[str]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from canonical import NOTEBOOKS, ROOT, canonical, course, read, write
+from notebook_files import NOTEBOOKS, ROOT, canonical, course, read, write
 
 README = ROOT / "README.md"
 BREAK, WORK_BEFORE_BREAK = 10, 90  # minutes

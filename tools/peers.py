@@ -12,10 +12,11 @@ import sys
 import tomllib
 from pathlib import Path
 
-import environment
-from environment import ROOT, Environment, say
+import installer
+from environment import REQUIREMENTS, ROOT, Environment, digest, say
 
 sys.path.append(str(ROOT / "notebooks"))
+from workbench import cures
 from workbench.interpreters import Interpreter, interpreters
 
 LOCK = ROOT / "requirements-peers.txt"
@@ -51,7 +52,7 @@ def for_python(version: tuple[int, ...]) -> tuple[list[str], list[str]]:
 
 def wanted() -> str:
     """What an environment with the peers was made from."""
-    return environment.digest(environment.REQUIREMENTS, LOCK)
+    return digest(REQUIREMENTS, LOCK)
 
 
 def set_up(target: Environment, lock: int) -> None:
@@ -72,15 +73,15 @@ def fill(target: Environment, peers: list[str], lock: int) -> list[str]:
     if target.state.get("peers") == wanted():
         return list(target.state.get("peers_refused", []))
     target.record(peers=None, peers_refused=None)
-    locks = ["--only-binary", ":all:", "--constraint", LOCK, "--constraint", environment.REQUIREMENTS]
+    locks = ["--only-binary", ":all:", "--constraint", LOCK, "--constraint", REQUIREMENTS]
     doing = f"Installing {', '.join(map(name, peers))} into {target.folder.name}"
     say(doing + " (the first time they have to be downloaded)")
     bare = [peer.partition(";")[0] for peer in peers]  # whether it belongs on this Python has been decided
     refused: list[str] = []
     try_again = False
-    if environment.install(target, lock, *locks, *bare, doing=doing) is not None:
+    if installer.install(target, lock, *locks, *bare, doing=doing) is not None:
         for peer in bare:
-            output = environment.install(target, lock, *locks, peer, doing=f"Installing {name(peer)}")
+            output = installer.install(target, lock, *locks, peer, doing=f"Installing {name(peer)}")
             if output is None:
                 continue
             if "no wheels" in output:
@@ -89,7 +90,7 @@ def fill(target: Environment, peers: list[str], lock: int) -> list[str]:
                 )
             else:
                 try_again = True
-                refused.append(str(environment.explain(f"{name(peer)} cannot be installed", output)))
+                refused.append(str(installer.explain(f"{name(peer)} cannot be installed", output)))
     if not try_again:
         target.record(peers=wanted(), peers_refused=refused)
     return refused
@@ -103,10 +104,10 @@ def fill_older(peers: list[str], lock: int) -> list[str]:
         if base is None:
             names = " and ".join(map(name, peers))
             return [
-                f"{names} cannot be installed: no Python 3.11 to 3.13 here. uv python install 3.13, and run again."
+                f"{names} cannot be installed: no Python 3.11 to 3.13 here. Bring one, and run again: {cures.python('3.13')}"
             ]
         OLDER.remove()
-        environment.create(OLDER, lock, Path(base.path), base.version)
+        installer.create(OLDER, lock, Path(base.path), base.version)
         OLDER.record(python=OLDER.identity())
     return fill(OLDER, peers, lock)
 

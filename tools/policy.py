@@ -16,6 +16,7 @@ The words    no measured figure in Markdown, none of the words that make a learn
 The links    files and headings that are linked to exist
 Exercises    each has a hint, a stub tagged exercise-N, a checker and a solution
 Repository   nothing compiled, nothing generated from C, no path of somebody's machine, no file over 1 MB
+Versions     what notebooks/versions.toml claims still stands in its notebook, and the running Python has not outgrown it
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from nbformat import NotebookNode
 
-from canonical import ROOT, SOLUTIONS, canonical, course, read, write
 from execute import exercise_tags, read_solutions
+from notebook_files import NOTEBOOKS, ROOT, SOLUTIONS, canonical, course, read, write
 
 Finding = tuple[int | None, str, str]  # cell number (None: the whole file), what is wrong, how to fix it
 
@@ -45,6 +47,7 @@ HOME = r"(?:/(?:home|Users|work)/[\w.-]+/|(?<![\w.])/(?:root)/|\b[A-Z]:\\Users\\
 FIGURE = r"\b\d[\d,.]*\s?(?:×|x|times)\s(?:faster|slower|quicker|speed|as fast|as slow|as long|the speed)"
 BANNED = r"\b(?:simply|just|obviously|easy|easily|blazing(?:ly)?|trivial(?:ly)?)\b|(?<!not )\bthread[- ]safe\b(?! for)"
 COMPILED = {".so", ".o", ".a", ".pyd", ".dll", ".dylib", ".pyc", ".whl"}
+VERSIONS = NOTEBOOKS / "versions.toml"
 RERUN = "run `./build.sh run NN --save`"
 
 
@@ -203,6 +206,43 @@ def repository(files: list[str]) -> Iterator[tuple[str, Finding]]:
             yield name, (None, f"the path {found} of one machine", "use a relative path")
 
 
+def versions(
+    claims: Iterable[dict[str, str]],
+    running: tuple[int, int],
+    markdown: Callable[[str], list[str] | None],
+) -> Iterator[Finding]:
+    """Statements that hold for some versions of Python only. `markdown` gives the Markdown cells of a notebook, or None."""
+    for claim in claims:
+        name = f"{claim['notebook']}: {claim['text'][:60]!r}"
+        cells = markdown(claim["notebook"])
+        first, last = _version(claim["first"]), _version(claim["last"])
+        if cells is None:
+            yield None, f"{name}: there is no such notebook", "correct the name"
+        elif not any(claim["text"] in cell for cell in cells):
+            yield None, f"{name}: is not word for word in a Markdown cell", "change it with the sentence"
+        if first > last:
+            yield None, f"{name}: first {claim['first']} is after last {claim['last']}", "correct them"
+        if running > last:
+            what = f"was checked up to Python {claim['last']}, this is {running[0]}.{running[1]}"
+            how = f"read {claim['source']} again, then change the sentence or `last`"
+            yield None, f"{name}: {what}", how
+        if not claim["source"].startswith("https://"):
+            yield None, f"{name}: the source is not an address", "say where it can be read"
+
+
+def claims() -> list[dict[str, str]]:
+    """What notebooks/versions.toml holds."""
+    return tomllib.loads(VERSIONS.read_text(encoding="utf-8")).get("claim", [])
+
+
+def prose_of(name: str) -> list[str] | None:
+    """The Markdown cells of the notebook of that name, or None when there is no such notebook."""
+    path = NOTEBOOKS / f"{name}.ipynb"
+    if not path.is_file():
+        return None
+    return [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
+
+
 def page(path: Path) -> Iterator[Finding]:
     """Links of a Markdown file."""
     text = path.read_text(encoding="utf-8")
@@ -230,6 +270,10 @@ def _line(path: Path, finding: Finding) -> str:
     number, what, how = finding
     name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name
     return f"{name}: " + (f"cell {number}: " if number else "") + f"{what}: {how}"
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
 
 
 def _code(notebook: NotebookNode) -> Iterator[tuple[int, NotebookNode]]:
@@ -301,6 +345,8 @@ def main(arguments: list[str] | None = None) -> int:
         )  # a zip has no git
         files = [*course(), *sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("csrc/*.md"))]
         lines = [_line(ROOT / name, finding) for name, finding in repository(listed.stdout.splitlines())]
+        outgrown = versions(claims(), sys.version_info[:2], prose_of)
+        lines += [_line(VERSIONS, finding) for finding in outgrown]
     for path in files:
         if options.fix and path.suffix == ".ipynb" and write(path, canonical(read(path))):
             print(f"{path.name}: put in canonical form")

@@ -64,6 +64,15 @@ detached_interrupted(void *context)
     return interrupted;
 }
 
+/* A signal has interrupted a system call: a poll is due, whenever the last one was. */
+static inline void
+detached_signalled(void *context)
+{
+    detached *self = context;
+
+    self->next_poll = 0;
+}
+
 static bool
 detached_expired(checkpoint *check)
 {

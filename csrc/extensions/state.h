@@ -34,6 +34,15 @@ snek_get_state(PyObject *module)
     return PyModule_GetState(module);
 }
 
+/* As many threads as there are CPUs for this process. Needs no attached thread state. */
+static inline size_t
+snek_default_threads(const snek_state *state)
+{
+    int number = state->cpu_count > 0 ? state->cpu_count : cpus_usable();
+
+    return number > POOL_MAX_THREADS ? POOL_MAX_THREADS : (size_t)number;
+}
+
 /* The number of threads asked for, 0 being as many as there are CPUs for this process; NULL leaves *threads as it is,
    which may be 0 too. */
 static inline int
@@ -44,17 +53,16 @@ snek_convert_threads(const snek_state *state, PyObject *object, size_t *threads)
     if (parser_integer("threads", object, 0, POOL_MAX_THREADS, &number) < 0) {
         return -1;
     }
-    if (number == 0) {
-        number = state->cpu_count > 0 ? state->cpu_count : cpus_usable_recently();
-        if (number == 0) { /* files have to be read: others may run Python meanwhile */
-            PyThreadState *thread = PyEval_SaveThread();
+    if (number > 0) {
+        *threads = (size_t)number;
+    } else if (state->cpu_count > 0 || cpus_usable_recently() > 0) {
+        *threads = snek_default_threads(state);
+    } else { /* files have to be read: others may run Python meanwhile */
+        PyThreadState *thread = PyEval_SaveThread();
 
-            number = cpus_usable();
-            PyEval_RestoreThread(thread);
-        }
-        number = number > POOL_MAX_THREADS ? POOL_MAX_THREADS : number;
+        *threads = snek_default_threads(state);
+        PyEval_RestoreThread(thread);
     }
-    *threads = (size_t)number;
     return 0;
 }
 

@@ -46,12 +46,12 @@ const char snek_stations_doc[] =
     "halves towards positive infinity as in the one-billion-row challenge: of 0.1 and 0.2 it is 0.2, of\n"
     "-0.1 and -0.2 it is -0.1. It is never -0.0.\n\n"
     "Raises ValueError for a malformed line; the message says at which byte it begins, counted from 0.\n"
-    "It is the first one, whatever threads is. OSError if the file cannot be opened or read, is a\n"
-    "directory or no regular file (a pipe, a device), becomes shorter meanwhile, or has another size than\n"
-    "it says, as in /proc and /sys; what is appended meanwhile is not read. TypeError for an argument of\n"
-    "a wrong type, ValueError for a wrong number of threads, BufferError for a buffer that is not\n"
-    "C-contiguous.\n\n"
-    "Memory: some 600 kilobytes a thread, however large the file is. A name takes 450 to 600 bytes at the\n"
+    "It is the first one, whatever threads is. OSError if the file cannot be opened or read; of errno\n"
+    "EISDIR (IsADirectoryError) if it is a directory, EINVAL if it is a pipe, a socket or a device, EIO if\n"
+    "it becomes shorter meanwhile or has another size than it says, as in /proc and /sys. What is appended\n"
+    "meanwhile is not read. TypeError for an argument of a wrong type, ValueError for a wrong number of\n"
+    "threads, BufferError for a buffer that is not C-contiguous.\n\n"
+    "Memory: up to 600 kilobytes a thread, however large the file is. A name takes 450 to 600 bytes at the\n"
     "peak on up to 4 threads, half of them for its part of the result, and some 100 more on each thread\n"
     "beyond.\n\n"
     "Names that somebody has made up to collide in its hash table make it slow: 10,000 of them a hundred\n"
@@ -60,7 +60,8 @@ const char snek_stations_doc[] =
     "the dict. A buffer can't be resized meanwhile. While others write to it, the result is that of some\n"
     "mixture of old and new bytes, a line here and there counted twice or not at all, or a ValueError.\n"
     "Ctrl-C stops the call within 100 ms when it runs in the main thread; when there are millions of names\n"
-    "it may take some tenths of a second, while a table or the dict grows or is given back. A file given\n"
+    "it may take some tenths of a second, while a table or the dict grows or is given back. Reads that have\n"
+    "begun are waited for, unless the signal interrupts them: on a disk that hangs, so does the call. A file given\n"
     "by its path may be truncated by anybody; the file behind a mmap.mmap must not be: the system ends a\n"
     "process that reads a mapped page which is no longer there.";
 
@@ -86,47 +87,92 @@ opened_release(opened *self)
     }
 }
 
-/* Stands for an errno: the size of the file is not that of its contents. */
-#define WRONG_SIZE (-1)
+/* Why a file cannot be read: an errno, and more words than the system has for it, or NULL. */
+typedef struct {
+    int error; /* 0: nothing is wrong */
+    const char *words;
+} refusal;
 
-/* Sets the OSError for that. */
+static const char wrong_size[] =
+    "The file's size is not that of its contents: it was truncated meanwhile, or the system "
+    "makes it up while it is read";
+
+/* Sets the OSError: of the subclass that goes with the errno, if there is one. */
 static void
-raise_wrong_size(PyObject *path)
+raise_refusal(refusal why, PyObject *path)
 {
-    PyObject *error = PyObject_CallFunction(PyExc_OSError, "isO", EIO,
-                                            "The file's size is not that of its contents: it was truncated meanwhile, "
-                                            "or the system makes it up while it is read",
-                                            path);
-
+    if (why.words == NULL) {
+        errno = why.error;
+        PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
+        return;
+    }
+    PyObject *error = PyObject_CallFunction(PyExc_OSError, "isO", why.error, why.words, path);
     if (error != NULL) {
         PyErr_SetObject(PyExc_OSError, error);
         Py_DECREF(error);
     }
 }
 
-/* Why what `stat` or `fstat` said is not of a file that will do: 0, or an errno. */
-static int
-regular_error(int failed, const struct stat *about)
+#define READ_IT " is no regular file: read it to its end yourself, and pass the bytes"
+
+/* What is wrong with a file of which `stat` or `fstat` returned `failed`. */
+static refusal
+regular_refusal(int failed, const struct stat *about)
 {
-    return failed < 0                                   ? errno
-         : S_ISDIR(about->st_mode)                      ? EISDIR
-         : !S_ISREG(about->st_mode)                     ? ESPIPE
-         : (uint64_t)about->st_size > STATIONS_SIZE_MAX ? EFBIG
-                                                        : 0;
+    if (failed < 0) {
+        return (refusal){errno, NULL};
+    }
+    switch (about->st_mode & S_IFMT) {
+    case S_IFREG:
+        return (refusal){(uint64_t)about->st_size > STATIONS_SIZE_MAX ? EFBIG : 0, NULL};
+    case S_IFDIR:
+        return (refusal){EISDIR, NULL};
+    case S_IFIFO:
+        return (refusal){EINVAL, "A pipe" READ_IT};
+    case S_IFSOCK:
+        return (refusal){EINVAL, "A socket" READ_IT};
+    case S_IFCHR:
+        return (refusal){EINVAL, "A character device (a terminal, /dev/null)" READ_IT};
+    case S_IFBLK:
+        return (refusal){EINVAL, "A block device" READ_IT};
+    default:
+        return (refusal){EINVAL, "This" READ_IT};
+    }
+}
+
+/* What is wrong with a file that says it is empty. Most files of /proc say so, and are not. */
+static refusal
+empty_refusal(int file)
+{
+    struct stat about;
+    char byte;
+    ssize_t bytes = pread(file, &byte, 1, 0);
+
+    if (bytes < 0) {
+        return (refusal){errno, NULL};
+    }
+    if (bytes == 0) {
+        return (refusal){0, NULL};
+    }
+    /* Somebody may have written to it since it said so. Then it is read as it was. */
+    if (fstat(file, &about) < 0) {
+        return (refusal){errno, NULL};
+    }
+    return about.st_size > 0 ? (refusal){0, NULL} : (refusal){EIO, wrong_size};
 }
 
 #define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NOCTTY)
 
-/* Opens a regular file. Returns 0, an errno or WRONG_SIZE. Needs no thread state: it may take its time. */
-static int
+/* Opens a regular file. Needs no thread state: it may take its time. */
+static refusal
 open_regular(const char *path, stations_source *lines)
 {
     struct stat about;
-    char byte;
-    int error = regular_error(stat(path, &about), &about); /* first: who writes to a pipe notices when it is opened */
+    /* Before it is opened: who writes to a pipe would notice that. */
+    refusal why = regular_refusal(stat(path, &about), &about);
 
-    if (error != 0) {
-        return error;
+    if (why.error != 0) {
+        return why;
     }
     /* O_NONBLOCK: what has become a pipe since then must not keep us. It also refuses a file on which another process
        has a lease; that one gives it back when we wait. */
@@ -135,19 +181,18 @@ open_regular(const char *path, stations_source *lines)
         lines->file = open(path, OPEN_FLAGS);
     }
     if (lines->file < 0) {
-        return errno;
+        return (refusal){errno, NULL};
     }
-    bool empty = pread(lines->file, &byte, 1, 0) == 0; /* before fstat: it may grow */
-    error = regular_error(fstat(lines->file, &about), &about);
-    if (error == 0 && about.st_size == 0 && !empty) {
-        error = WRONG_SIZE; /* most files of /proc */
+    why = regular_refusal(fstat(lines->file, &about), &about);
+    if (why.error == 0 && about.st_size == 0) {
+        why = empty_refusal(lines->file);
     }
-    if (error != 0) {
+    if (why.error != 0) {
         close(lines->file);
-        return error;
+        return why;
     }
     lines->size = (uint64_t)about.st_size;
-    return 0;
+    return why;
 }
 
 static int
@@ -155,7 +200,7 @@ opened_from_path(opened *self, PyObject *source)
 {
     PyObject *path = PyOS_FSPath(source); /* str or bytes */
     PyObject *encoded = NULL;
-    int error = -1;
+    refusal why = {-1, NULL};
 
     if (path == NULL || !PyUnicode_FSConverter(path, &encoded) ||
         PySys_Audit("open", "Osi", path, "r", OPEN_FLAGS | O_NONBLOCK) < 0) {
@@ -163,21 +208,18 @@ opened_from_path(opened *self, PyObject *source)
     }
     do {
         PyThreadState *thread = PyEval_SaveThread();
-        error = open_regular(PyBytes_AS_STRING(encoded), &self->lines);
+        why = open_regular(PyBytes_AS_STRING(encoded), &self->lines);
         PyEval_RestoreThread(thread);
-    } while (error == EINTR && PyErr_CheckSignals() == 0);
-    if (error == 0) {
+    } while (why.error == EINTR && PyErr_CheckSignals() == 0);
+    if (why.error == 0) {
         self->path = Py_NewRef(path);
-    } else if (error == WRONG_SIZE) {
-        raise_wrong_size(path);
-    } else if (error != EINTR) { /* otherwise the signal handler's exception is set */
-        errno = error;
-        PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
+    } else if (why.error != EINTR) { /* otherwise the signal handler's exception is set */
+        raise_refusal(why, path);
     }
 done:
     Py_XDECREF(encoded);
     Py_XDECREF(path);
-    return error == 0 ? 0 : -1;
+    return why.error == 0 ? 0 : -1;
 }
 
 static int
@@ -300,25 +342,38 @@ build_dict(stations_result *found)
     return result;
 }
 
+/* As many threads as there is work for. What "one for each CPU" means is looked up only then: it takes longer than a
+   short text does. Needs no thread state. */
+static size_t
+threads_for(const stations_source *lines, size_t asked, const snek_state *state)
+{
+    if (lines->size <= STATIONS_SEGMENT) {
+        return 1;
+    }
+    return asked > 0 ? asked : snek_default_threads(state);
+}
+
 PyObject *
 snek_stations(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     PyObject *bound[STATIONS_ARGUMENTS];
     PyObject *result = NULL;
     stations_result found;
-    size_t threads = 0;
+    long long asked = 0;
     opened source;
     detached here;
 
     if (parser_bind("stations", stations_names, STATIONS_ARGUMENTS, args, nargs, kwnames, bound) < 0 ||
-        snek_convert_threads(snek_get_state(module), bound[THREADS], &threads) < 0 ||
+        parser_integer("threads", bound[THREADS], 0, POOL_MAX_THREADS, &asked) < 0 ||
         opened_from(&source, bound[SOURCE]) < 0) {
         return NULL;
     }
 
+    const stations_caller caller = {detached_interrupted, detached_signalled, &here};
+
     detached_begin(&here);
-    stations_status status =
-        stations_run(&source.lines, STATIONS_SEGMENT, threads, detached_interrupted, &here, &found);
+    size_t threads = threads_for(&source.lines, (size_t)asked, snek_get_state(module));
+    stations_status status = stations_run(&source.lines, STATIONS_SEGMENT, threads, &caller, &found);
     detached_end(&here);
 
     switch (status) {
@@ -342,11 +397,10 @@ snek_stations(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObjec
                      found.reason);
         break;
     case STATIONS_UNREADABLE:
-        errno = found.error;
-        PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, source.path);
+        raise_refusal((refusal){found.error, NULL}, source.path);
         break;
     case STATIONS_SHRUNK:
-        raise_wrong_size(source.path);
+        raise_refusal((refusal){EIO, wrong_size}, source.path);
         break;
     }
     opened_release(&source);

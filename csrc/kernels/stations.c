@@ -78,8 +78,11 @@ load_word(const uint8_t *bytes)
     return word;
 }
 
-#define FIRST_OF_8(n) ((n) >= 8 ? ~UINT64_C(0) : (UINT64_C(1) << ((n) & 7) * 8) - 1)
-#define FIRST_OF_16(n) {FIRST_OF_8(n), (n) > 8 ? FIRST_OF_8((n) - 8) : 0}
+#define FIRST_OF_8(n) ((n) >= 8 ? ~UINT64_C(0) : (UINT64_C(1) << ((n)&7) * 8) - 1)
+#define FIRST_OF_16(n)                                                                                                 \
+    {                                                                                                                  \
+        FIRST_OF_8(n), (n) > 8 ? FIRST_OF_8((n)-8) : 0                                                                 \
+    }
 
 /* Row n has ones in its first n bytes. */
 static const _Alignas(16) uint64_t first_of_16[17][2] = {
@@ -360,11 +363,18 @@ typedef struct {
     size_t used, room;      /* bytes of names */
 } table;
 
-/* The slots at first: many more than the names of the challenge, so that they hardly ever share one; and no more of them
+/* The slots at first are many more than the names of the challenge, so that these hardly ever share one. No more of them
    are touched than there are names. */
-#define FIRST_SLOT_BITS 16
+#define FIRST_SLOT_BITS_MIN 5
+#define FIRST_SLOT_BITS_MAX 16
+#define FIRST_ENTRIES_MAX ((size_t)512)
+#define FIRST_NAMES_BYTES_MAX ((size_t)8192)
+#define NAME_BYTES_MAX (STATIONS_NAME_MAX + 1) /* in `names`; twice the room is room for one more */
 #define SLOTS_PER_NAME 4
 #define NAMES_PADDING 16
+
+/* The length of "a;1.0", the shortest line. */
+#define LINE_MIN_BYTES 5
 
 ALWAYS_INLINE prefix
 prefix_of(block head, size_t length)
@@ -427,11 +437,22 @@ table_free(table *self)
     free(self->names);
 }
 
-/* False: no memory. */
+/* An empty table for `size` bytes of lines: a few lines get a small one. False: no memory. */
 static bool
-table_init(table *self)
+table_init(table *self, uint64_t size)
 {
-    *self = (table){.shift = 64 - FIRST_SLOT_BITS, .count = 1, .capacity = 512, .room = 8192};
+    uint64_t lines = size / LINE_MIN_BYTES + 1;
+    unsigned bits = FIRST_SLOT_BITS_MIN;
+
+    while (bits < FIRST_SLOT_BITS_MAX && UINT64_C(1) << bits < lines * SLOTS_PER_NAME) {
+        bits++;
+    }
+    *self = (table){
+        .shift = 64 - bits,
+        .count = 1,
+        .capacity = lines < FIRST_ENTRIES_MAX ? (size_t)lines + 1 : FIRST_ENTRIES_MAX,
+        .room = size < FIRST_NAMES_BYTES_MAX ? (size_t)size + NAME_BYTES_MAX : FIRST_NAMES_BYTES_MAX,
+    };
     self->slots = calloc(table_slots(self), sizeof(*self->slots));
     self->entries = calloc(self->capacity, sizeof(*self->entries));
     self->names = calloc(self->room + NAMES_PADDING, 1);
@@ -564,6 +585,7 @@ typedef struct {
     table table;
     uint8_t *buffer; /* a segment, the rest of its last line, and padding */
     checkpoint *check;
+    bool calls;             /* on the thread that called stations_run: the one that signals may reach */
     stations_status status; /* a worker that fails takes no other segment */
     uint64_t offset;
     const char *reason;
@@ -687,9 +709,9 @@ worker_free(worker *self)
     }
 }
 
-/* NULL: no memory. */
+/* For segments of so many bytes, of `size` altogether. NULL: no memory. */
 static worker *
-worker_new(size_t segment)
+worker_new(size_t segment, uint64_t size)
 {
     void *memory;
 
@@ -698,7 +720,7 @@ worker_new(size_t segment)
     }
     worker *self = memset(memory, 0, sizeof(worker));
     self->buffer = malloc(1 + segment + LINE_MAX_BYTES + PADDING);
-    if (self->buffer == NULL || !table_init(&self->table)) {
+    if (self->buffer == NULL || !table_init(&self->table, size)) {
         free(self->buffer);
         free(self);
         return NULL;
@@ -710,6 +732,7 @@ worker_new(size_t segment)
 
 typedef struct {
     stations_source source;
+    stations_caller caller;
     size_t segment, threads;
     atomic_bool no_memory;
     station *stations; /* at the end: `count`, and as much room again to sort them in */
@@ -717,6 +740,7 @@ typedef struct {
     worker *workers[]; /* NULL: took no segment */
 } job;
 
+/* Fills the reader's buffer. False: reader->status says why not. */
 static bool
 job_read(const job *self, worker *reader, uint64_t offset, size_t length)
 {
@@ -726,19 +750,21 @@ job_read(const job *self, worker *reader, uint64_t offset, size_t length)
     }
     for (size_t done = 0; done < length;) {
         ssize_t bytes = pread(self->source.file, reader->buffer + done, length - done, (off_t)(offset + done));
+        int error = bytes < 0 ? errno : 0;
 
-        if (bytes > 0) {
-            done += (size_t)bytes;
-        } else if (bytes < 0 && errno == EINTR) {
-            /* a signal: its handler runs if this is the thread for it, and a poll is due */
-            if (checkpoint_spend(reader->check, CHECKPOINT_BUDGET + 1)) {
-                reader->status = STATIONS_STOPPED;
-                return false;
-            }
-        } else {
+        if (bytes == 0 || (bytes < 0 && error != EINTR)) {
             reader->status = bytes == 0 ? STATIONS_SHRUNK : STATIONS_UNREADABLE;
-            reader->error = bytes == 0 ? 0 : errno;
+            reader->error = error;
             reader->offset = offset + done;
+            return false;
+        }
+        done += bytes > 0 ? (size_t)bytes : 0;
+        /* The next read may take seconds, so the signal's handler must run before it, however lately one ran. */
+        if (error == EINTR && reader->calls && self->caller.signalled != NULL) {
+            self->caller.signalled(self->caller.context);
+        }
+        if (done < length && checkpoint_spend(reader->check, CHECKPOINT_BUDGET + 1)) {
+            reader->status = STATIONS_STOPPED;
             return false;
         }
     }
@@ -782,10 +808,11 @@ job_task(void *context, size_t chunk, size_t index, checkpoint *check)
     worker *mine = self->workers[index];
 
     if (mine == NULL) {
-        mine = self->workers[index] = worker_new(self->segment);
+        mine = self->workers[index] = worker_new(self->segment, self->source.size);
     }
     if (mine != NULL) {
         mine->check = check;
+        mine->calls = index == 0;
     }
     if (mine == NULL || !job_segment(self, mine, (uint64_t)chunk * self->segment)) {
         pool_finish(check); /* no later line matters; all earlier ones are somebody's already */
@@ -793,7 +820,8 @@ job_task(void *context, size_t chunk, size_t index, checkpoint *check)
             atomic_store(&self->no_memory, true);
         }
     }
-    (void)checkpoint_spend(check, (int64_t)(self->segment / 16)); /* a line takes about as long as two steps */
+    /* After every segment: 150 microseconds of work, but the disk decides how long its reading took. */
+    (void)checkpoint_spend(check, CHECKPOINT_BUDGET + 1);
 }
 
 /* Counts what is in one table in another. */
@@ -954,8 +982,8 @@ job_free(job *self)
 /* Counts all lines of the source, `segment` (at least 1) bytes of it at a time, on at most `threads` threads. Fills
    *result as its status says; it must be released when the status is STATIONS_DONE. */
 stations_status
-stations_run(const stations_source *source, size_t segment, size_t threads, pool_interrupted interrupted,
-             void *interrupted_context, stations_result *result)
+stations_run(const stations_source *source, size_t segment, size_t threads, const stations_caller *caller,
+             stations_result *result)
 {
     static const stations_status statuses[] = {
         [POOL_DONE] = STATIONS_DONE,
@@ -973,19 +1001,21 @@ stations_run(const stations_source *source, size_t segment, size_t threads, pool
         return STATIONS_NO_MEMORY;
     }
     self->source = *source;
-    self->segment = segment;
+    self->caller = *caller;
+    self->segment = segment < source->size ? segment : (size_t)source->size;
     self->threads = threads;
     atomic_init(&self->no_memory, false);
 
-    stations_status status =
-        statuses[pool_run(job_task, &self, sizeof(self), (size_t)chunks, threads, interrupted, interrupted_context)];
+    stations_status status = statuses[pool_run(job_task, &self, sizeof(self), (size_t)chunks, threads,
+                                               caller->interrupted, caller->context)];
     if (status == STATIONS_DONE) {
         status = job_status(self, result);
     }
     if (status == STATIONS_DONE) { /* a job of its own, of one chunk, for the checkpoint */
         merging last = {.job = self}, *context = &last;
 
-        status = statuses[pool_run(job_merge_task, &context, sizeof(context), 1, 1, interrupted, interrupted_context)];
+        status =
+            statuses[pool_run(job_merge_task, &context, sizeof(context), 1, 1, caller->interrupted, caller->context)];
         status = status == STATIONS_DONE ? last.status : status;
         result->stations = last.sorted;
         result->count = self->count;

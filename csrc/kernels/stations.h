@@ -51,8 +51,15 @@ typedef struct {
     void *memory; /* what `stations` lives in */
 } stations_result;
 
+/* Who says whether to stop. Both functions are called on the thread that called stations_run. */
+typedef struct {
+    pool_interrupted interrupted;     /* pool_run asks it; NULL: nobody is asked */
+    void (*signalled)(void *context); /* a signal has interrupted a read: answer the next question at once; or NULL */
+    void *context;
+} stations_caller;
+
 stations_status stations_run(const stations_source *source, size_t segment, size_t threads,
-                             pool_interrupted interrupted, void *interrupted_context, stations_result *result);
+                             const stations_caller *caller, stations_result *result);
 void stations_release(stations_result *result);
 
 #endif

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from race.contract import Competitor, allows, competitors
+from workbench import cures
 from workbench.cores import usable_cores
 from workbench.interpreters import interpreters
 
@@ -27,7 +28,7 @@ import importlib.util, json, platform, sys
 print(json.dumps([platform.python_implementation(), sys.version_info[:3],
                   [name for name in sys.argv[1:] if importlib.util.find_spec(name)]]))
 """
-INSTALL = "./build.sh setup --peers"
+INSTALL = cures.PEERS
 
 
 @dataclass(frozen=True)
@@ -117,13 +118,7 @@ def _pypy(competitor: Competitor, modules: tuple[str, ...]) -> str | Skipped:
             return each.path
     if found:
         return Skipped(competitor.name, f"PyPy lacks {', '.join(competitor.requires)}")
-    return Skipped(competitor.name, "no PyPy here", _install_pypy())
-
-
-def _install_pypy() -> str:
-    import doctor  # knows the package managers
-
-    return doctor.how_to_install("pypy3")
+    return Skipped(competitor.name, "no PyPy here", cures.package("pypy3"))
 
 
 def candidates() -> list[str]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from race.entries import Entry, Field, Skipped
 from race.host import PREPARE_TIMEOUT, Failed, Host
 from race.task import Task, WrongResult
-from workbench.machine import Peak, peak
+from workbench.peak import Peak, peak
 from workbench.results import Ratio
 
 MOST_ROUNDS, FEWEST_ROUNDS = 25, 3

@@ -1,28 +1,33 @@
 """The checkers of the exercises: "not tried yet" on an untouched stub, a reason that helps, or a tick.
 
 A blank is an Ellipsis: `answer = ...`, or `def f(x): return ...`. Run All never fails on one. No checker raises on a
-wrong answer: it returns a `Verdict`, which a notebook shows as one line.
+wrong answer: it returns a `Verdict`, which a notebook shows as one line. What the learner's code raises becomes that
+line, `SystemExit` included; only Ctrl-C (`KeyboardInterrupt`) passes through. A call that never ends is interrupted by
+an alarm signal. That takes a POSIX system and the main thread, where notebooks run their cells; and C code is
+interrupted once it returns to Python, so what may hang in C belongs in `%%child`.
 """
 
 from __future__ import annotations
 
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
 from workbench import behaviour
-from workbench.behaviour import leaks, releases_gil
 from workbench.measure import race
 from workbench.same import difference
 from workbench.show import Shown, duration, shortened, si, three_digits, times
 
-__all__ = ["Verdict", "check_function", "check_value", "leaks", "prediction", "releases_gil"]
+__all__ = ["Verdict", "check_function", "check_value", "prediction"]
 
-TIME_LIMIT = 10.0  # seconds for all calls of a learner's function; the reference takes milliseconds
+TIME_LIMIT = 10.0  # seconds for a call of a learner's function; the reference takes milliseconds
+CELL = re.compile(r"ipykernel_\d+|<ipython-input")  # in the file names that the code of a cell has
 CLOSE_GUESS = 1.25  # a prediction within this factor counts as right
 
 
@@ -70,7 +75,15 @@ def prediction(guess: float | None, measured: Any, unit: str = "x") -> Verdict:
 
 
 def check_value(value: Any, expected: Any, *, hint: str = "", rtol: float | None = None) -> Verdict:
-    """Is `value` what was `expected`, to the relative tolerance `rtol` where it is a float (default: exactly)?"""
+    """Is `value` what was `expected`, to the relative tolerance `rtol` where it is a float (default: exactly)?
+
+    Where the learner's code has to run to give the value, `value` is a function that calls it: what goes wrong then is
+    said in one line, as in `check_function`.
+    """
+    if callable(value):
+        value = _attempt("your code", value, {})
+        if isinstance(value, _Failed):
+            return Verdict("wrong", _sentences(value.reason, hint))
     if value is None or value is ...:
         return Verdict("not tried yet")
     if difference(value, expected, rtol or 0.0) is None:
@@ -99,9 +112,7 @@ def check_function(
     `hints` adds a sentence to the reason: its keys are the stage that failed, "exception", "value", "time", "speed",
     "gil" or "leaks", or the class of an exception.
 
-    After ten seconds a call is interrupted and the verdict is "wrong". That takes a POSIX system and the main thread,
-    where notebooks run their cells; C code is interrupted once it returns to Python (what may hang belongs in
-    `%%child`).
+    After ten seconds a call is interrupted and the verdict is "wrong": see the top of this module.
     """
     hints = hints or {}
     cases = [args if isinstance(args, tuple) else (args,) for args in inputs]
@@ -109,23 +120,27 @@ def check_function(
         return Verdict("not tried yet")
     if not callable(f):
         return Verdict("wrong", f"a function is wanted here, not {shortened(f)}")
-    try:
-        with _time_limit(TIME_LIMIT):
-            reason = _wrong_result(f, reference, cases, same, hints)
-    except _TooLong:
-        reason = _sentences(
-            f"still running after {duration(TIME_LIMIT)}, so it was stopped", hints.get("time")
-        )
+    reason = _wrong_result(f, reference, cases, same, hints)
     if reason is ...:
         return Verdict("not tried yet")
     last = cases[-1]
-    if reason is None and faster_than is not None:
-        reason = _too_slow(f, faster_than, last, by, same, hints)
-    if reason is None and releases_gil and not behaviour.releases_gil(lambda: f(*last)):
-        held = "right, but no other thread could run during the call: it keeps the GIL"
-        reason = _sentences(held, hints.get("gil"))
-    if reason is None and leaks and (found := behaviour.leaks(f, *last)):
-        reason = _sentences(f"right, but it leaks: {found}", hints.get("leaks"))
+
+    def second_look() -> str | None:
+        if faster_than is not None and (slow := _too_slow(f, faster_than, last, by, same, hints)):
+            return slow
+        if releases_gil and not behaviour.releases_gil(lambda: f(*last)):
+            held = "right, but no other thread could run during the call: it keeps the GIL"
+            return _sentences(held, hints.get("gil"))
+        if leaks and (found := behaviour.leaks(f, *last)):
+            return _sentences(f"right, but it leaks: {found}", hints.get("leaks"))
+        return None
+
+    if (
+        reason is None
+    ):  # the answers were right once; called again, the function may still raise, or never return
+        again = f"right at first, but `{getattr(f, '__name__', 'f')}`, called again,"
+        reason = _attempt(again, second_look, hints, limit=6 * TIME_LIMIT)
+        reason = reason.reason if isinstance(reason, _Failed) else reason
     return Verdict("right", "right") if reason is None else Verdict("wrong", reason)
 
 
@@ -137,26 +152,24 @@ def _wrong_result(
     for number, args in enumerate(cases, 1):
         call = f"{getattr(f, '__name__', 'f')}({', '.join(shortened(a, 40) for a in args)})"
         expected = reference(*_copies(args))
-        try:
-            got = f(*_copies(args))
-        except _TooLong:
-            raise
-        except Exception as error:
-            said = shortened(" ".join(str(error).split()), 100)[1:-1]
-            hint = next(
-                (text for key, text in hints.items() if isinstance(key, type) and isinstance(error, key)),
-                None,
-            )
-            return _sentences(
-                f"`{call}` raises {type(error).__name__}: {said}", hint or hints.get("exception")
-            )
+        copies = _copies(args)
+        got = _attempt(f"`{call}`", lambda copies=copies: f(*copies), hints)
+        if isinstance(got, _Failed):
+            return got.reason
         if got is ...:
             blanks += 1
             if blanks == number:
                 continue
         if blanks == number - 1 and blanks:  # earlier inputs gave a blank, this one an answer
             return _sentences("it still returns `...` for some inputs", hints.get("value"))
-        if not (same(got, expected) if same else difference(got, expected) is None):
+
+        def equal(got=got, expected=expected) -> bool:
+            return same(got, expected) if same else difference(got, expected) is None
+
+        right = _attempt(f"the comparison with what `{call}` returns", equal, hints)
+        if isinstance(right, _Failed):
+            return right.reason
+        if not right:
             return _sentences(f"`{call}` {_comparison(got, expected)}", hints.get("value"))
     return ... if blanks else None
 
@@ -187,6 +200,49 @@ def _too_slow(
     )
 
 
+@dataclass(frozen=True)
+class _Failed:
+    """What the learner's code did instead of returning, in one line."""
+
+    reason: str
+
+
+def _attempt(what: str, call: Callable[[], Any], hints: Mapping, limit: float | None = None) -> Any:
+    """What `call()` returns, or `_Failed` when it raises or takes longer than `limit` seconds. `what`: for the line."""
+    limit = TIME_LIMIT if limit is None else limit
+    try:
+        with _time_limit(limit):
+            return call()
+    except _TooLong:
+        late = f"{what} was still running after {duration(limit)}, so it was stopped"
+        return _Failed(_sentences(late, hints.get("time")))
+    except (Exception, SystemExit) as error:
+        return _Failed(_raised(what, error, hints))
+
+
+def _raised(what: str, error: BaseException, hints: Mapping) -> str:
+    """One line on an exception: what it says, where in the learner's cell, and the hint for its class."""
+    text = " ".join(str(error).split())
+    said = f": {shortened(text, 100)[1:-1]}" if text else ""
+    for_class = (text for key, text in hints.items() if isinstance(key, type) and isinstance(error, key))
+    hint = next(for_class, None) or hints.get("exception")
+    return _sentences(f"{what} raises {type(error).__name__}{said}{_place(error)}", hint)
+
+
+def _place(error: BaseException) -> str:
+    """ ", in `f`, line 3 of its cell": the innermost line of the traceback that stands in a cell; "" where none does."""
+    codes = [(at.tb_frame.f_code, at.tb_lineno) for at in _tracebacks(error)]
+    lines = [(code.co_name, line) for code, line in codes if CELL.search(code.co_filename)]
+    return ", in `{}`, line {} of its cell".format(*lines[-1]) if lines else ""
+
+
+def _tracebacks(error: BaseException) -> Iterator[TracebackType]:
+    at = error.__traceback__
+    while at is not None:
+        yield at
+        at = at.tb_next
+
+
 class _TooLong(BaseException):
     """Not an Exception, so that the learner's own `except Exception` doesn't swallow it."""
 
@@ -202,7 +258,7 @@ def _time_limit(seconds: float) -> Iterator[None]:
         raise _TooLong
 
     previous = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again each second: the first may be swallowed
     try:
         yield
     finally:

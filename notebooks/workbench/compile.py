@@ -15,7 +15,6 @@ import os
 import platform
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -26,7 +25,8 @@ from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 from types import ModuleType
 
-from workbench.machine import Compiler, find_compiler
+from workbench import cures
+from workbench.compiler import Compiler, find_compiler
 from workbench.show import duration, si
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -219,21 +219,15 @@ def _compiler() -> Compiler:
         )
     compiler = find_compiler()
     if compiler is None:
-        cure = "xcode-select --install" if sys.platform == "darwin" else "sudo apt install gcc"
         raise CompileError(
-            f"There is no C compiler on this machine. `{cure}`, or `./build.sh setup`, brings one."
+            f"There is no C compiler on this machine. `{cures.compiler()}`, or `{cures.SETUP}`, brings one."
         )
     return compiler
 
 
 def _no_headers() -> str:
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    cures = {
-        "apt-get": f"sudo apt install python{version}-dev",
-        "dnf": f"sudo dnf install python{version}-devel",
-    }
-    cure = next((cure for tool, cure in cures.items() if shutil.which(tool)), f"uv python install {version}")
-    return f"Python {platform.python_version()} has no C headers (Python.h) on this machine. `{cure}` brings them."
+    version = platform.python_version()
+    return f"Python {version} has no C headers (Python.h) on this machine. `{cures.headers()}` brings them."
 
 
 def _cells() -> Path:

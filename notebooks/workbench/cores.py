@@ -28,6 +28,21 @@ def usable_cores() -> int:
     return max(1, allowed if quota is None else min(allowed, math.ceil(quota)))
 
 
+def cpus() -> list[int]:
+    """The numbers of the CPUs that this process may use, one of each physical core first; none where none can be pinned.
+
+    Two threads that are pinned to the first two of the list share no core, as long as there are two cores.
+    """
+    allowed = sorted(quietly(lambda: os.sched_getaffinity(0)) or ())
+    topology = "sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
+    seen: dict[str, int] = {}  # {the siblings, which share a core: how many of them came before}
+    turn = {}
+    for cpu in allowed:
+        siblings = quietly(lambda cpu=cpu: (ROOT / topology.format(cpu)).read_text()) or str(cpu)
+        turn[cpu] = seen[siblings] = seen.get(siblings, -1) + 1
+    return sorted(allowed, key=lambda cpu: (turn[cpu], cpu))
+
+
 def cpu_quota() -> float | None:
     """How many cores' worth of time the container (Linux control group) may use; None without a limit.
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 from workbench.figure import COLOURS, FAINT, INK, Figure, finished, positive
-from workbench.measure import si
+from workbench.show import si
 
 __all__ = ["Way", "crossings"]
 

@@ -48,7 +48,7 @@ from workbench.figure import (
     write_beside,
 )
 from workbench.machine import machine
-from workbench.measure import duration, si, times
+from workbench.show import duration, si, times
 
 __all__ = [
     "COLOURS", "Figure", "cost_strip", "curve", "distribution", "image", "ladder", "roofline", "scaling_curve", "timeline",

@@ -21,7 +21,7 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 
 from workbench.machine import machine
-from workbench.measure import duration, si, times
+from workbench.show import duration, si, times
 
 # From general to specific: the last name found in a label decides ("threads over C" is drawn as C). The first eight are
 # the palette of Okabe and Ito (jfly.uni-koeln.de/color), made for colour-blind readers; the rest is Paul Tol's.

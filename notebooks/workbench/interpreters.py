@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from workbench import cures
+
 SPEC = re.compile(r"(?:(?P<pypy>pypy)-?)?(?P<version>3\.\d+(?:\.\d+)?)?(?P<t>t)?")
 
 
@@ -89,7 +91,7 @@ def missing(spec: str) -> str:
         return "No CPython on this machine was built with the JIT; conda's package `python-jit` brings one. Skipped."
     name = {"t": "3.14t", "free-threaded": "3.14t", "pypy": "pypy3.11", "newest": "3.14"}.get(spec, spec)
     label = name.replace("pypy", "PyPy ") if name.startswith("pypy") else f"CPython {name}"
-    return f"{label} isn't on this machine; `uv python install {name}` brings it. Skipped."
+    return f"{label} isn't on this machine; `{cures.python(name)}` brings it. Skipped."
 
 
 @functools.cache

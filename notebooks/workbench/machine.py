@@ -1,30 +1,26 @@
-"""This computer: described by `machine`, measured by `peak`.
+"""This computer, described by `machine`.
 
-`machine` needs nothing but the standard library, and never fails: what can't be found out is None, shown as "unknown".
+Needs nothing but the standard library, and never fails: what can't be found out is None, shown as "unknown".
 """
 
 from __future__ import annotations
 
 import functools
-import importlib.util
 import multiprocessing
 import os
 import platform
 import re
-import shlex
-import shutil
 import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from workbench import cores
+from workbench.compiler import Compiler, find_compiler
 from workbench.cores import cpu_quota, quietly, usable_cores
-from workbench.show import Shown, markdown_table, plain_table, si, three_digits
+from workbench.show import Shown, markdown_table, plain_table, three_digits
 
-__all__ = ["Compiler", "Machine", "Peak", "find_compiler", "machine", "peak", "usable_cores"]
+__all__ = ["Machine", "machine"]
 
 # CPU flags that say how many numbers one instruction handles, by the names people use. The rest of the list is noise.
 SIMD_NAMES = {
@@ -36,18 +32,6 @@ SIMD_NAMES = {
     "asimd": "NEON",
     "sve": "SVE",
 }
-
-
-@dataclass(frozen=True)
-class Compiler:
-    """A C compiler: the words that call it, what it is ("gcc", "clang", "zig cc"), and its version."""
-
-    command: list[str]
-    name: str
-    version: str
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.version}".strip()
 
 
 @dataclass(frozen=True)
@@ -140,41 +124,6 @@ def machine() -> Machine:
     )
 
 
-def find_compiler() -> Compiler | None:
-    """The C compiler to use: $CC, cc, gcc, clang, the one in the `ziglang` package; the first that answers."""
-    commands = [shlex.split(os.environ.get("CC", "")), ["cc"], ["gcc"], ["clang"]]
-    if quietly(lambda: importlib.util.find_spec("ziglang")):
-        # Left alone, zig compiles for this very processor, and without -O puts in checks that end the process.
-        commands.append([sys.executable, "-m", "ziglang", "cc", "-mcpu=baseline", "-fno-sanitize=undefined"])
-    for command in commands:
-        program = shutil.which(command[0]) if command else None
-        if program is None or _is_stub(program):
-            continue
-        try:
-            asked = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=30)
-        except (OSError, subprocess.SubprocessError):
-            continue
-        if asked.returncode == 0:
-            return _identify(command, asked.stdout)
-    return None
-
-
-def _is_stub(program: str) -> bool:
-    """Without Apple's command line tools, /usr/bin/cc on macOS only opens a window that offers to install them."""
-    if sys.platform != "darwin" or not program.startswith("/usr/bin/"):
-        return False
-    return subprocess.run(["xcode-select", "-p"], capture_output=True).returncode != 0
-
-
-def _identify(command: list[str], answer: str) -> Compiler:
-    first = answer.partition("\n")[0]
-    name = next((known for known in ("clang", "gcc") if known in answer.lower()), Path(command[0]).name)
-    if name == Path(command[0]).name == "cc" or "Free Software Foundation" in answer:
-        name = "gcc" if "Free Software Foundation" in answer else name
-    version = re.search(r"version (\d[\w.]*)", first) or re.search(r"\) (\d+\.\d[\w.]*)", first)
-    return Compiler(command, "zig cc" if "ziglang" in command else name, version[1] if version else "")
-
-
 # ---- what machine() asks, one function a question ----
 
 
@@ -252,101 +201,6 @@ def _sysctl(key: str) -> str:
         return ""
     asked = quietly(lambda: subprocess.run(["sysctl", "-n", key], capture_output=True, text=True, timeout=5))
     return asked.stdout.strip() if asked is not None and asked.returncode == 0 else ""
-
-
-# ---- the limits, measured ----
-
-
-@dataclass(frozen=True)
-class Peak(Shown):
-    """What `peak()` measured, per second: double-precision FLOP (an FMA counts as two) and bytes read."""
-
-    simd: str  # the instruction set of the vector tests: "avx512", "avx2", "sse2", "neon" or "plain"
-    cores: int  # how many took part in the `_all` tests
-    clock: float  # cycles per second of one busy core
-    flops_scalar: float  # one core, one number at a time
-    flops: float  # one core, widest vectors
-    flops_all: float  # all usable cores at once
-    bandwidth: float  # one core, main memory
-    bandwidth_all: float
-    bandwidth_l1: float  # one core, first-level cache
-    bandwidth_l2: float
-
-    @property
-    def bandwidth_cache(self) -> float:
-        """One core reading its first-level cache."""
-        return self.bandwidth_l1
-
-    def _table(self) -> tuple[list[str], list[list[str]], list[bool]]:
-        rows = [
-            [f"compute, {self.simd} vectors", si(self.flops, "FLOP/s"), si(self.flops_all, "FLOP/s")],
-            ["compute, one number at a time", si(self.flops_scalar, "FLOP/s"), ""],
-            ["read main memory", si(self.bandwidth, "B/s"), si(self.bandwidth_all, "B/s")],
-            ["read level 2 cache", si(self.bandwidth_l2, "B/s"), ""],
-            ["read level 1 cache", si(self.bandwidth_l1, "B/s"), ""],
-            ["clock", si(self.clock, "Hz"), ""],
-        ]
-        every = f"{self.cores} cores at once" if self.cores > 1 else "all 1 core"
-        return ["limit (double precision)", "one core", every], rows, [False, True, True]
-
-    def _markdown(self) -> str:
-        return markdown_table(*self._table())
-
-    def _plain(self) -> str:
-        return plain_table(*self._table())
-
-
-@functools.lru_cache(maxsize=1)
-def peak() -> Peak:
-    """Measure the limits of this machine with `probe.c`: a second or so, once per process.
-
-    How far from the data sheet? A Zen 4 core finishes two 256-bit FMAs a cycle, 16 double-precision FLOP (its 512-bit
-    instructions take two turns), and loads 64 bytes a cycle from its first-level cache, 32 from its second. Measured
-    on a 2-core EPYC (Zen 4) virtual machine at 3.7 GHz: 99 % or more of the FLOP, on one core and on both, 94 % of
-    the first cache, all of the second. Main memory can't be compared there: other tenants share it, and the figure
-    for both cores doubled from one run to the next.
-
-    To recompute it on another chip: `peak().flops / peak().clock` is the measured FLOP per cycle. The data sheet's is
-    FMA units x doubles per vector x 2. Both belong to the clock that the core really ran at, which the probe measures,
-    not to the one in its name.
-
-    Raises `CompileError` without a working C compiler, RuntimeError when the probe fails or its numbers can't be true.
-    """
-    from workbench.compile import cc
-
-    program = cc(
-        Path(__file__).with_name("probe.c"), kind="executable", flags="-std=c11 -pthread", show=False
-    )
-    found = machine()
-    last_cache = max(found.caches.values(), default=32 << 20)
-    buffer = min(max(4 * last_cache, 64 << 20), 512 << 20, (found.memory or 4 << 30) // 8)
-    command = [str(program), str(found.usable_cores), str(buffer)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    if ran.returncode:
-        raise RuntimeError(f"the probe failed: {ran.stderr.strip() or f'exit status {ran.returncode}'}")
-    return _sane(_parsed(ran.stdout, found.usable_cores))
-
-
-def _parsed(output: str, usable: int) -> Peak:
-    values: dict[str, Any] = dict(line.split() for line in output.splitlines())
-    simd = values.pop("simd")
-    return Peak(simd=simd, cores=usable, **{name: float(value) for name, value in values.items()})
-
-
-def _sane(peak: Peak) -> Peak:
-    """The same, unless it breaks the laws of hardware: then the optimiser has deleted a test, or the clock is broken."""
-    lanes = {"avx512": 8, "avx2": 4, "sse2": 2, "neon": 2, "plain": 1}[peak.simd]
-    most_per_cycle = 4 * 2 * lanes  # no core has more than four FMA units
-    possible = (
-        1e8 < peak.clock < 1e10
-        and 0 < peak.flops_scalar < 1.1 * peak.clock * 8
-        and 0.5 * peak.flops_scalar < peak.flops < 1.1 * peak.clock * most_per_cycle
-        and 0 < peak.flops_all < 1.5 * peak.cores * peak.flops
-        and 0 < peak.bandwidth < 1.5 * peak.bandwidth_l1 < peak.clock * 512
-    )
-    if not possible:
-        raise RuntimeError(f"the probe measured what no machine can do: {peak}")
-    return peak
 
 
 def _binary(size: int) -> str:

@@ -28,27 +28,11 @@ from itertools import repeat
 from typing import Any
 
 from workbench.cores import usable_cores
-from workbench.results import Race, Ratio, Scaling, Timing
-from workbench.same import close, difference, exact
-from workbench.show import Shown, duration, say, si, three_digits, times
+from workbench.results import Race, Scaling, Timing
+from workbench.same import difference, exact
+from workbench.show import Shown, duration, three_digits
 
-__all__ = [
-    "DifferentResults",
-    "Race",
-    "Ratio",
-    "Scaling",
-    "Timing",
-    "close",
-    "duration",
-    "exact",
-    "measure",
-    "race",
-    "say",
-    "scaling",
-    "si",
-    "stopwatch",
-    "times",
-]
+__all__ = ["DifferentResults", "measure", "race", "scaling", "stopwatch"]
 
 SHORTEST_SAMPLE = 0.001  # seconds; perf_counter_ns costs well under 100 ns, so it adds less than 0.01 %
 LONGEST_SAMPLE = 0.005  # unless one call is longer

@@ -1,19 +1,22 @@
 /* How fast can this machine compute, and how fast can it read?
  *
- *     probe THREADS BYTES [ISA]
+ *     probe THREADS BYTES [ISA [CPU ...]]
  *
  * prints one line "name value" for each limit: cycles, FLOP or bytes per second. BYTES is the size of the buffer for the
  * main-memory test; it should be several times the last cache. ISA (avx512, avx2, sse2, neon, plain) forces an
- * instruction set; by default the widest that this processor has. `peak()` in machine.py runs it and reads the lines.
+ * instruction set; "widest", the default, is the widest that this processor has. The threads are pinned to the CPUs, in
+ * turn; without any, and where the system can't pin, they run wherever it puts them. `peak()` in peak.py runs this and
+ * reads the lines.
  *
  * Each limit is the best of several runs: noise can only make a run slower. Two things keep the optimiser from deleting
  * the work, as it deletes every computation whose result nobody sees: results end up in a volatile variable, and an
  * empty asm statement tells the compiler that a value or the memory may have changed.
  *
  * Threads: each owns its buffer and touches it first, so that its pages lie near its core; they share the counter that
- * starts them together, and nothing else.
+ * starts them together, and nothing else. They are pinned because a run is too short for the scheduler to part two that
+ * woke on one core: the limit of all cores was then that of one.
  */
-#define _GNU_SOURCE /* madvise, clock_gettime */
+#define _GNU_SOURCE /* madvise, clock_gettime, pthread_setaffinity_np */
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -29,7 +32,7 @@
 #include <arm_neon.h>
 #endif
 
-enum { RUNS = 15, MAX_THREADS = 1024 };
+enum { RUNS = 15, PARTS = 16, MAX_THREADS = 1024 };
 
 /* A fused multiply-add takes 4 cycles, and a core starts 2 (x86) or 4 (big ARM cores) in each: so many must be under
  * way at once, each on an accumulator of its own, or the core waits for itself. */
@@ -321,26 +324,63 @@ choose_isa(const char *wanted)
 
 /* ---- running a kernel on several threads at once ---- */
 
-struct team {
+/* What each thread does in a run: PARTS calls of the kernel. Each works `rounds` times over `bytes` of the thread's
+ * buffer, and begins `stride` bytes after the one before. */
+struct task {
     kernel_fn kernel;
-    size_t threads, bytes, rounds;
+    size_t bytes, stride, rounds;
+};
+
+/* Where the threads may run: `cpus[i % count]` for thread i, or anywhere when `count` is 0. */
+struct placement {
+    size_t count;
+    int cpus[MAX_THREADS];
+};
+
+struct team {
+    struct task task;
+    const struct placement *placement;
+    size_t threads;
     atomic_size_t arrived;
     atomic_int failed;
 };
 
 struct member {
     struct team *team;
+    size_t number;
     pthread_t thread;
-    double begin[RUNS], end[RUNS];
+    double at[RUNS][PARTS + 1];       /* when each part began; the last, when the last part ended */
+    double executed[RUNS][PARTS + 1]; /* the thread's processor time then */
     volatile double sink;
 };
 
 static double
-now(void)
+seconds(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Best effort: a system without affinity, or a CPU that is not ours, leaves the thread where it is. */
+static void
+pin(const struct placement *placement, size_t number)
+{
+#ifdef __linux__
+    if (placement->count > 0) {
+        int cpu = placement->cpus[number % placement->count];
+        cpu_set_t *set = CPU_ALLOC((size_t)cpu + 1);
+        if (set != NULL) {
+            size_t size = CPU_ALLOC_SIZE((size_t)cpu + 1);
+            CPU_ZERO_S(size, set);
+            CPU_SET_S((size_t)cpu, size, set);
+            (void)pthread_setaffinity_np(pthread_self(), size, set);
+            CPU_FREE(set);
+        }
+    }
+#else
+    (void)placement, (void)number;
+#endif
 }
 
 static void
@@ -357,40 +397,95 @@ member_run(void *argument)
 {
     struct member *self = argument;
     struct team *team = self->team;
-    void *data = aligned_alloc(4096, team->bytes);
+    const struct task *task = &team->task;
+    size_t size = task->bytes + (PARTS - 1) * task->stride;
+    pin(team->placement, self->number); /* before the first touch */
+    char *data = aligned_alloc(4096, size);
     if (data == NULL) {
         atomic_store(&team->failed, 1);
     } else {
 #ifdef MADV_HUGEPAGE
-        (void)madvise(data, team->bytes, MADV_HUGEPAGE); /* fewer address translations; harmless when refused */
+        (void)madvise(data, size, MADV_HUGEPAGE); /* fewer address translations; harmless when refused */
 #endif
-        memset(data, 1, team->bytes); /* the first touch: it gives the pages to this thread */
+        memset(data, 1, size); /* the first touch: it gives the pages to this thread */
     }
     for (size_t run = 0; run < RUNS; run++) {
         wait_for_all(team, run); /* the failed ones take part, too, or the others would wait for ever */
         if (atomic_load(&team->failed)) {
             continue;
         }
-        self->begin[run] = now();
-        self->sink = team->kernel(data, team->bytes, team->rounds);
-        self->end[run] = now();
+        for (size_t part = 0; part <= PARTS; part++) {
+            self->executed[run][part] = seconds(CLOCK_THREAD_CPUTIME_ID);
+            self->at[run][part] = seconds(CLOCK_MONOTONIC);
+            if (part < PARTS) {
+                self->sink = task->kernel(data + part * task->stride, task->bytes, task->rounds);
+            }
+        }
     }
     free(data);
     return NULL;
 }
 
-/* The shortest of RUNS runs, in seconds, from the first thread's start to the last one's end; -1 for an error. */
-static double
-best_time(kernel_fn kernel, size_t threads, size_t bytes, size_t rounds)
+struct result {
+    double parts; /* per second, of all threads together */
+    double cores; /* how many of them executed, on average */
+};
+
+/* Add what a thread did between `begin` and `end`, fractions of parts included: parts, and seconds of processor time. */
+static void
+add_between(struct result *sum, const struct member *member, size_t run, double begin, double end)
 {
-    struct team team = {.kernel = kernel, .threads = threads, .bytes = bytes, .rounds = rounds};
+    const double *at = member->at[run], *executed = member->executed[run];
+    for (size_t part = 0; part < PARTS; part++) {
+        double from = at[part] > begin ? at[part] : begin;
+        double to = at[part + 1] < end ? at[part + 1] : end;
+        if (to > from) {
+            double fraction = (to - from) / (at[part + 1] - at[part]);
+            sum->parts += fraction;
+            sum->cores += fraction * (executed[part + 1] - executed[part]);
+        }
+    }
+}
+
+/* One run. The rates of the threads add up only while all of them work, so what counts is done between the start of the
+ * last and the end of the first. Where that is hardly any time, since they ran one after the other, it's the whole run:
+ * all parts, from the first start to the last end. */
+static struct result
+rate_of_run(const struct member *members, size_t threads, size_t run)
+{
+    double begin = members[0].at[run][0], all_begin = begin;
+    double end = members[0].at[run][PARTS], all_end = end;
+    for (size_t i = 0; i < threads; i++) {
+        const double *at = members[i].at[run];
+        begin = at[0] > begin ? at[0] : begin;
+        end = at[PARTS] < end ? at[PARTS] : end;
+        all_begin = at[0] < all_begin ? at[0] : all_begin;
+        all_end = at[PARTS] > all_end ? at[PARTS] : all_end;
+    }
+    int together = end - begin >= 0.25 * (all_end - all_begin);
+    begin = together ? begin : all_begin;
+    end = together ? end : all_end;
+    struct result sum = {0, 0};
+    for (size_t i = 0; i < threads; i++) {
+        add_between(&sum, &members[i], run, begin, end);
+    }
+    return (struct result){sum.parts / (end - begin), sum.cores / (end - begin)};
+}
+
+/* The best of RUNS runs; a rate of -1 where there was no memory or no thread to be had. */
+static struct result
+best_rate(struct task task, size_t threads, const struct placement *placement)
+{
+    struct result best = {-1, 0};
+    struct team team = {.task = task, .placement = placement, .threads = threads};
     struct member *members = calloc(threads, sizeof *members);
     if (members == NULL) {
-        return -1;
+        return best;
     }
     size_t started = 0;
     for (; started < threads; started++) {
         members[started].team = &team;
+        members[started].number = started;
         if (pthread_create(&members[started].thread, NULL, member_run, &members[started]) != 0) {
             break;
         }
@@ -402,52 +497,86 @@ best_time(kernel_fn kernel, size_t threads, size_t bytes, size_t rounds)
     for (size_t i = 0; i < started; i++) {
         pthread_join(members[i].thread, NULL);
     }
-    double best = -1;
     for (size_t run = 0; run < RUNS && !atomic_load(&team.failed); run++) {
-        double begin = members[0].begin[run], end = members[0].end[run];
-        for (size_t i = 1; i < threads; i++) {
-            begin = members[i].begin[run] < begin ? members[i].begin[run] : begin;
-            end = members[i].end[run] > end ? members[i].end[run] : end;
-        }
-        best = best < 0 || end - begin < best ? end - begin : best;
+        struct result found = rate_of_run(members, threads, run);
+        best = found.parts > best.parts ? found : best;
     }
     free(members);
     return best;
 }
 
-/* Prints "name rate" and returns 0, or -1 where there was no memory or no thread to be had. */
-static int
-report(const char *name, double work, kernel_fn kernel, size_t threads, size_t bytes, size_t rounds)
+/* Prints "name rate" and returns how many threads executed; -1 for an error. `work`: of one part, in FLOP or bytes. */
+static double
+report(const char *name, double work, struct task task, size_t threads, const struct placement *placement)
 {
-    double seconds = best_time(kernel, threads, bytes, rounds);
-    if (seconds <= 0) {
+    struct result best = best_rate(task, threads, placement);
+    if (best.parts <= 0) {
         fprintf(stderr, "probe: no memory or no threads for %s\n", name);
         return -1;
     }
-    printf("%s %.6g\n", name, work * (double)threads * (double)rounds / seconds);
-    return 0;
+    printf("%s %.6g\n", name, work * best.parts);
+    return best.cores;
+}
+
+/* A kernel that computes, `rounds` times in each part; `work` a round. */
+static double
+compute(const char *name, double work, kernel_fn kernel, size_t rounds, size_t threads,
+        const struct placement *placement)
+{
+    struct task task = {.kernel = kernel, .bytes = 4096, .rounds = rounds};
+    return report(name, work * (double)rounds, task, threads, placement);
+}
+
+/* A kernel that reads the same `bytes` again and again: what a cache delivers. */
+static double
+read_cached(const char *name, kernel_fn kernel, size_t bytes, size_t rounds, const struct placement *placement)
+{
+    struct task task = {.kernel = kernel, .bytes = bytes, .rounds = rounds};
+    return report(name, (double)bytes * (double)rounds, task, 1, placement);
+}
+
+/* A kernel that reads `bytes` once, PARTS pieces one after the other: what main memory delivers. */
+static double
+read_memory(const char *name, kernel_fn kernel, size_t bytes, size_t threads, const struct placement *placement)
+{
+    size_t piece = bytes / PARTS / 4096 * 4096;
+    struct task task = {.kernel = kernel, .bytes = piece, .stride = piece, .rounds = 1};
+    return report(name, (double)piece, task, threads, placement);
 }
 
 int
 main(int argc, char **argv)
 {
+    static struct placement placement;
     size_t threads = argc > 1 ? (size_t)strtoul(argv[1], NULL, 10) : 0;
     size_t bytes = argc > 2 ? (size_t)strtoull(argv[2], NULL, 10) : 0;
-    const struct isa *isa = choose_isa(argc > 3 ? argv[3] : NULL);
-    if (threads < 1 || threads > MAX_THREADS || bytes / threads < 4096 || isa == NULL) {
-        fprintf(stderr, "usage: probe THREADS BYTES [avx512 | avx2 | sse2 | neon | plain]\n");
+    const char *wanted = argc > 3 && strcmp(argv[3], "widest") != 0 ? argv[3] : NULL;
+    const struct isa *isa = choose_isa(wanted);
+    int fine = threads >= 1 && threads <= MAX_THREADS && bytes / threads >= PARTS * 4096 && isa != NULL;
+    for (int i = 4; i < argc && fine && placement.count < MAX_THREADS; i++) {
+        char *rest;
+        long cpu = strtol(argv[i], &rest, 10);
+        fine = *argv[i] != '\0' && *rest == '\0' && cpu >= 0 && cpu < 1 << 20;
+        placement.cpus[placement.count++] = (int)cpu;
+    }
+    if (!fine) {
+        fprintf(stderr, "usage: probe THREADS BYTES [widest | avx512 | avx2 | sse2 | neon | plain [CPU ...]]\n");
         return 2;
     }
-    size_t page = 4096, share = bytes / threads / page * page, l1 = 4 * page, l2 = 64 * page;
-    double flop = 2.0 * CHAINS;
+    static const struct placement anywhere; /* one thread finds a free core by itself */
+    size_t l1 = 16 << 10, l2 = 256 << 10;
+    double flop = 2.0 * CHAINS, cores = 0;
     printf("simd %s\n", isa->name);
-    int failed = report("clock", 16, clock_chain, 1, page, 500000)
-                 || report("flops_scalar", flop, isa->compute_scalar, 1, page, 1000000)
-                 || report("flops", flop * isa->lanes, isa->compute, 1, page, 1000000)
-                 || report("flops_all", flop * isa->lanes, isa->compute, threads, page, 1000000)
-                 || report("bandwidth_l1", (double)l1, isa->read, 1, l1, 20000)
-                 || report("bandwidth_l2", (double)l2, isa->read, 1, l2, 800)
-                 || report("bandwidth", (double)(bytes / page * page), isa->read, 1, bytes / page * page, 1)
-                 || report("bandwidth_all", (double)share, isa->read, threads, share, 1);
+    int failed = compute("clock", 16, clock_chain, 31250, 1, &anywhere) < 0 ||
+                 compute("flops_scalar", flop, isa->compute_scalar, 62500, 1, &anywhere) < 0 ||
+                 compute("flops", flop * isa->lanes, isa->compute, 62500, 1, &anywhere) < 0 ||
+                 (cores = compute("flops_all", flop * isa->lanes, isa->compute, 62500, threads, &placement)) < 0 ||
+                 read_cached("bandwidth_l1", isa->read, l1, 1250, &anywhere) < 0 ||
+                 read_cached("bandwidth_l2", isa->read, l2, 50, &anywhere) < 0 ||
+                 read_memory("bandwidth", isa->read, bytes, 1, &anywhere) < 0 ||
+                 read_memory("bandwidth_all", isa->read, bytes / threads, threads, &placement) < 0;
+    if (!failed) {
+        printf("cores_free %.3g\n", cores);
+    }
     return failed ? 1 : 0;
 }

@@ -3,49 +3,28 @@
 from __future__ import annotations
 
 import sys
-import tomllib
 
 import pytest
 
-import canonical
-
-
-def version(text):
-    return tuple(int(part) for part in text.split("."))
+import policy
 
 
 def problems(claims, running, markdown):
-    """What is wrong with these claims; `markdown(notebook)` returns the sources of its Markdown cells, or None."""
-    for claim in claims:
-        name = f"{claim['notebook']}: {claim['text'][:60]!r}"
-        cells = markdown(claim["notebook"])
-        if cells is None:
-            yield f"{name}: there is no such notebook"
-        elif not any(claim["text"] in cell for cell in cells):
-            yield f"{name}: is not word for word in a Markdown cell: change notebooks/versions.toml with the sentence"
-        if version(claim["first"]) > version(claim["last"]):
-            yield f"{name}: first {claim['first']} is after last {claim['last']}"
-        if running > version(claim["last"]):
-            yield (
-                f"{name}: was checked up to Python {claim['last']}, this is {running[0]}.{running[1]}: read {claim['source']}"
-                " again, then change the sentence or `last`"
-            )
-        if not claim["source"].startswith("https://"):
-            yield f"{name}: the source is not an address"
-
-
-def markdown_of(name):
-    path = canonical.NOTEBOOKS / f"{name}.ipynb"
-    if not path.is_file():
-        return None
-    return [cell.source for cell in canonical.read(path).cells if cell.cell_type == "markdown"]
+    """The lines of the policy about these claims."""
+    return [policy._line(policy.VERSIONS, finding) for finding in policy.versions(claims, running, markdown)]
 
 
 def test_no_claim_is_lost_or_outgrown():
-    claims = tomllib.loads((canonical.NOTEBOOKS / "versions.toml").read_text(encoding="utf-8")).get(
-        "claim", []
-    )
-    assert list(problems(claims, sys.version_info[:2], markdown_of)) == []
+    assert problems(policy.claims(), sys.version_info[:2], policy.prose_of) == []
+
+
+def test_pre_commit_and_the_command_line_see_them(monkeypatch, capsys):
+    lost = CLAIM | {"notebook": policy.course()[0].stem, "text": "what no notebook says"}
+    monkeypatch.setattr(policy, "claims", lambda: [lost])
+    assert policy.main([]) == 1
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "what no notebook says" in line)
+    assert line.startswith("notebooks/versions.toml: ")
+    assert "not word for word" in line
 
 
 CLAIM = {
@@ -63,7 +42,7 @@ def markdown(name):
 
 @pytest.mark.parametrize("running", [(3, 11), (3, 14), (3, 15)])
 def test_a_true_claim_passes(running):
-    assert list(problems([CLAIM], running, markdown)) == []
+    assert problems([CLAIM], running, markdown) == []
 
 
 @pytest.mark.parametrize(
@@ -78,6 +57,6 @@ def test_a_true_claim_passes(running):
     ],
 )
 def test_a_claim_that_does_not_hold_is_flagged(change, running, expected):
-    found = list(problems([CLAIM | change], running, markdown))
+    found = problems([CLAIM | change], running, markdown)
     assert len(found) == 1
     assert expected in found[0]

@@ -67,3 +67,23 @@ def interrupt(source: str, *, after: float = 0.3, timeout: float = 120) -> str:
     pressed = time.monotonic()
     child.send_signal(signal.SIGINT)
     return f"{pressed}\n{finish(child, timeout)}"
+
+
+# Half of what people still feel to be immediate would do; the machine may be busy, and sanitizers slow it down.
+AT_ONCE = 0.25
+
+
+def assert_stops_at_once(source: str, *, tries: int = 4) -> None:
+    """Press Ctrl-C, and fail unless the call has ended within a quarter of a second, in the best of some tries.
+
+    The source prints a line before the call that is to be interrupted, and time.monotonic() when it has been.
+    """
+    latencies = []
+    for _ in range(tries):
+        # 0.1 s: with a clock that is looked at every 0.6 s, 0.5 s would go by
+        pressed, stopped = map(float, interrupt(source, after=0.1).split()[:2])
+        assert stopped >= pressed
+        latencies.append(stopped - pressed)
+        if latencies[-1] <= AT_ONCE:
+            return
+    raise AssertionError(f"Ctrl-C took {', '.join(f'{seconds:.3f}' for seconds in latencies)} s")

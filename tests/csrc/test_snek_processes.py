@@ -16,12 +16,6 @@ import children, snek, twins
 def blank(height, width):
     return memoryview(array.array("i", bytes(4 * height * width))).cast("B").cast("i", (height, width))
 
-def rate():
-    "Seconds for a step, roughly."
-    begin = time.perf_counter()
-    snek.mandelbrot(blank(1, 1), xmin=0, ymin=0, max_iter=5_000_000)
-    return (time.perf_counter() - begin) / 5_000_000
-
 # As bytes, for they have no lock. A list has, without the GIL: where threads compare it all the time, a forked child of
 # 3.13t may find it locked for ever, by a thread that it doesn't have (seen).
 RIGHT = b"".join(array.array("i", row) for row in twins.mandelbrot(40, 50, max_iter=60))
@@ -50,13 +44,10 @@ CALLS = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_ctrl_c_stops_a_call(call):
-    """At once, compared with the time that a single pixel takes; and the pool is as good as new afterwards."""
-    pressed, stopped, pixel = map(
-        float,
-        children.interrupt(
-            PRELUDE
-            + f"""
-pixel = rate() * 2**31
+    """At once, where a single pixel takes seconds; and the pool is as good as new afterwards."""
+    children.assert_stops_at_once(
+        PRELUDE
+        + f"""
 check()
 try:
     print("computing")
@@ -64,25 +55,17 @@ try:
     print("never")
 except KeyboardInterrupt:
     print(time.monotonic())
-print(pixel)
 check()
 check(0)
 """
-        ).split(),
-    )
-    assert 0 <= stopped - pressed < pixel / 5, (
-        f"stopped after {stopped - pressed:.3f} s, a pixel takes {pixel:.1f} s"
     )
 
 
 def test_ctrl_c_while_python_threads_are_busy():
     """The GIL is hard to get then."""
-    pressed, stopped, pixel = map(
-        float,
-        children.interrupt(
-            PRELUDE
-            + f"""
-pixel = rate() * 2**31
+    children.assert_stops_at_once(
+        PRELUDE
+        + f"""
 def spin():
     while True:
         sum(range(1000))
@@ -93,12 +76,9 @@ try:
     snek.mandelbrot(blank(100, 100), {ENDLESS}, threads=2)
 except KeyboardInterrupt:
     print(time.monotonic())
-print(pixel, flush=True)
 os._exit(0)
 """
-        ).split(),
     )
-    assert 0 <= stopped - pressed < pixel / 5
 
 
 def test_out_after_ctrl_c():

@@ -5,15 +5,18 @@ test_stations_kernel.py, what happens to processes in test_stations_processes.py
 """
 
 import array
+import contextlib
 import ctypes
 import errno
 import mmap
 import os
 import random
 import re
+import socket
 import sys
 import threading
 import time
+import timeit
 from pathlib import Path
 
 import pytest
@@ -445,15 +448,12 @@ def test_released_and_closed():
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    """Each an OSError with its errno and the path; a pipe that nobody writes to is not waited for."""
-    os.mkfifo(tmp_path / "pipe")
+    """Each an OSError with its errno and the path."""
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     cases = {
         tmp_path / "missing": errno.ENOENT,
         tmp_path: errno.EISDIR,
-        tmp_path / "pipe": errno.ESPIPE,
         tmp_path / "loop": errno.ELOOP,
-        Path(os.devnull): errno.ESPIPE,
         tmp_path / ("x" * 300): errno.ENAMETOOLONG,
     }
     if os.geteuid() != 0:
@@ -465,6 +465,45 @@ def test_files_that_cannot_be_read(tmp_path):
             with pytest.raises(OSError, match=re.escape(os.strerror(number))) as caught:
                 snek.stations(source)
             assert (caught.value.errno, caught.value.filename) == (number, str(path))
+
+
+def other_files(folder: Path) -> dict[Path, str]:
+    """Return what is no regular file, and how its message begins."""
+    os.mkfifo(folder / "pipe")
+    (folder / "link").symlink_to(folder / "pipe")
+    files = {
+        folder / "pipe": "A pipe is",
+        folder / "link": "A pipe is",
+        Path(os.devnull): "A character device (a terminal, /dev/null) is",
+    }
+    with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(folder):  # its path must be short
+        server.bind("socket")
+    files[folder / "socket"] = "A socket is"
+    return files
+
+
+def test_files_that_are_not_regular(tmp_path):
+    """An OSError that says what they are, and what to do. A pipe that nobody writes to is not waited for."""
+    for path, words in other_files(tmp_path).items():
+        with pytest.raises(
+            OSError, match=re.escape(f"{words} no regular file: read it to its end")
+        ) as caught:
+            snek.stations(path)
+        assert (type(caught.value), caught.value.errno) == (OSError, errno.EINVAL)
+        assert caught.value.filename == str(path)
+
+
+def test_a_terminal():
+    """By the name of the one that this opens."""
+    pty = pytest.importorskip("pty")
+    try:
+        master, slave = pty.openpty()
+    except OSError:
+        pytest.skip("no terminals here")
+    with pytest.raises(OSError, match="A character device"):
+        snek.stations(os.ttyname(slave))
+    os.close(slave)
+    os.close(master)
 
 
 @pytest.mark.parametrize(
@@ -486,7 +525,7 @@ def test_a_pipe_is_not_opened(tmp_path):
     thread = threading.Thread(target=lambda: path.write_bytes(DATA))
     thread.start()
     time.sleep(0.1)
-    with pytest.raises(OSError, match=re.escape(os.strerror(errno.ESPIPE))):
+    with pytest.raises(OSError, match="A pipe is no regular file"):
         snek.stations(path)
     time.sleep(0.1)  # for the writer to notice, if there is anything
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -740,6 +779,18 @@ def test_a_line_that_is_too_long(length):
                 outcome(snek.stations, before + line, threads=threads)
                 == f"malformed line at byte {len(before)}"
             )
+
+
+@pytest.mark.skipif(QUICK, reason="sanitizers change what costs what")
+@pytest.mark.parametrize("threads", [0, 1])
+def test_a_few_lines_cost_little(threads):
+    """Compared with 234 KB of them: nobody looks at the files of the system for the number of threads."""
+    few, many = b"Hamburg;12.3\n" * 9, b"Hamburg;12.3\n" * 18_000
+    times = [
+        min(timeit.repeat(lambda data=data: snek.stations(data, threads=threads), number=100, repeat=20))
+        for data in (few, many)
+    ]
+    assert times[0] < times[1] / 40
 
 
 anything = st.one_of(

@@ -88,7 +88,12 @@ def offline(cache: Path) -> dict[str, str]:
     proxies = dict.fromkeys(
         ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"), nowhere
     )
-    empty = {"UV_OFFLINE": "1", "UV_CACHE_DIR": str(cache), "PIP_CACHE_DIR": str(cache), "PIP_RETRIES": "0"}
+    empty = {
+        "UV_HTTP_RETRIES": "0",
+        "UV_CACHE_DIR": str(cache),
+        "PIP_CACHE_DIR": str(cache),
+        "PIP_RETRIES": "0",
+    }
     nothing_else = {
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_FIND_LINKS": "",
@@ -217,13 +222,13 @@ def test_missing_headers_are_named(bare, tmp_path):
     variables = clean_environment(PYTHON=PYTHON)
     code = f"""
 import sys, sysconfig; sys.path.insert(0, {str(bare / "tools")!r})
-import environment
+import environment, setup
 from pathlib import Path
 target = environment.Environment(Path(sys.argv[1]))
 target.folder.mkdir(); (target.folder / "bin").mkdir()
 Path(target.python).write_text("#!/bin/sh\\nprintf '/no/include\\\\n/no/site\\\\n3.14\\\\n'\\n"); target.python.chmod(0o755)
 try:
-    environment.install_csrc(target, 0)
+    setup.install_csrc(target, 0)
 except environment.Problem as problem:
     print(problem)
 """
@@ -381,6 +386,7 @@ def test_no_network_and_no_environment_is_one_line(bare, tmp_path, installer):
     assert_refused_in_one_line(done, "cannot be reached", "run again")
 
 
+@pytest.mark.slow
 def test_an_interpreter_that_is_gone(ready):
     python = ready / environment_name() / "bin" / "python"
     python.unlink()
@@ -389,6 +395,24 @@ def test_an_interpreter_that_is_gone(ready):
     assert done.returncode == 0, done.stderr
     assert "gone or has changed" in done.stderr
     assert subprocess.run([python, "-c", "import snek, jupyterlab"], check=False).returncode == 0
+
+
+def test_ctrl_c_is_one_line_at_any_moment(ready):
+    results = set()
+    for moment in range(
+        20
+    ):  # 20 to 210 ms: from the shell over the start of Python and its imports to the end
+        process = subprocess.Popen(
+            [ready / "build.sh", "setup"], env=clean_environment(PYTHON=PYTHON), stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.02 + moment / 100)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+        results.add((process.communicate(timeout=60)[1], process.returncode))
+    assert results <= {("Interrupted. Run it again to go on.\n", 130), ("", 0)}
+    assert ("Interrupted. Run it again to go on.\n", 130) in results
 
 
 @pytest.mark.slow
@@ -415,9 +439,10 @@ def test_interrupted_at_any_moment_and_run_again(parent):
         _, errors = process.communicate(timeout=60)
         assert "Traceback" not in errors, (seconds, how)
         if how is signal.SIGINT and process.returncode != 0:
-            assert "Interrupted" in errors or errors == "", (
-                errors
-            )  # "": the shell was hit before Python had started
+            assert (process.returncode, errors.splitlines()[-1]) == (
+                130,
+                "Interrupted. Run it again to go on.",
+            )
     # And in the middle of an installation: a package of which half has arrived.
     site = next(venv.glob("lib/*/site-packages"), None)
     if site is not None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 import tomllib
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -103,7 +105,7 @@ def test_the_lock_was_made_from_this_pyproject(text, direct, groups):
 @LOCKS
 def test_every_locked_package_is_there_for_a_reason(text, direct, groups):
     named = {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)==", text, flags=re.MULTILINE)}
-    for line in text.splitlines()[2:]:
+    for line in text.splitlines()[3:]:
         name, via = re.fullmatch(r"([\w.-]+)==.*# via (.*)", line).groups()
         asked = ("(pyproject.toml:", "-c ")
         parents = {parent for parent in via.split(", ") if not parent.startswith(asked)}
@@ -116,6 +118,26 @@ def test_every_locked_package_is_there_for_a_reason(text, direct, groups):
 def test_the_lock_names_no_place(text, direct, groups):
     body = "\n".join(line.partition("#")[0] for line in text.splitlines())
     assert not re.search(r"https?:|file:|git\+|@|^\s*-|/", body, flags=re.MULTILINE)
+
+
+@LOCKS
+def test_the_lock_says_how_old_its_releases_are(text, direct, groups):
+    assert re.fullmatch(
+        r"# No release younger than 14 days .* none uploaded after 20\d\d-\d\d-\d\d\.", text.splitlines()[2]
+    )
+
+
+def test_a_young_release_is_not_locked(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        lock.subprocess,
+        "run",
+        lambda command, **_: asked.append(command) or subprocess.CompletedProcess(command, 1),
+    )
+    assert lock.main([]) == 1
+    (command,) = asked
+    newest = datetime.fromisoformat(command[command.index("--exclude-newer") + 1])
+    assert timedelta(days=14) <= datetime.now(UTC) - newest < timedelta(days=15, minutes=1)
 
 
 def test_what_serves_without_a_compiler_is_pinned_and_not_locked():

@@ -13,8 +13,8 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-import canonical
 import execute
+import notebook_files
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def notebook(tmp_path, monkeypatch):
         cells = [new_markdown_cell("# Test"), *(new_code_cell(source) for source in sources)]
         cells[-1].metadata["tags"] = list(tags)
         path = tmp_path / "98_test.ipynb"
-        path.write_text(canonical.canonical(new_notebook(cells=cells)), encoding="utf-8")
+        path.write_text(notebook_files.canonical(new_notebook(cells=cells)), encoding="utf-8")
         return path
 
     return write
@@ -44,21 +44,25 @@ def test_the_kernel_is_this_python_in_the_notebooks_folder(notebook):
         "print(os.environ['TQDM_DISABLE'], os.environ.get('FAST_SNEK_QUICK'))",
     )
     before = path.read_bytes()
-    assert text(execute.execute(path)).splitlines() == [sys.executable, str(canonical.NOTEBOOKS), "1 None"]
+    assert text(execute.execute(path)).splitlines() == [
+        sys.executable,
+        str(notebook_files.NOTEBOOKS),
+        "1 None",
+    ]
     assert text(execute.execute(path, quick=True)).split()[-1] == "1"
     assert path.read_bytes() == before
 
 
 def test_save_stores_one_clean_run_in_canonical_form(notebook):
     path = notebook("print('a', flush=True)\nprint('b')", "2 + 2", "")
-    stale = canonical.read(path)
+    stale = notebook_files.read(path)
     stale.cells[2].outputs = [new_output("stream", name="stderr", text="old")]
     stale.cells[2].metadata["execution"] = {"iopub.execute_input": "2020"}
-    path.write_text(canonical.canonical(stale), encoding="utf-8")
+    path.write_text(notebook_files.canonical(stale), encoding="utf-8")
     names = [cell.id for cell in stale.cells]
     assert execute.main(["98", "--save"]) == 0
-    saved = canonical.read(path)
-    assert path.read_text(encoding="utf-8") == canonical.canonical(saved)
+    saved = notebook_files.read(path)
+    assert path.read_text(encoding="utf-8") == notebook_files.canonical(saved)
     assert [cell.id for cell in saved.cells] == names
     assert [cell.get("execution_count") for cell in saved.cells] == [None, 1, 2, None]
     assert [output.text for output in saved.cells[1].outputs] == ["a\nb\n"]
@@ -151,12 +155,12 @@ def test_solutions_are_tried_below_the_exercises(notebook, tmp_path):
     path = notebook(
         "answer = None", "print(answer)", "# text", "answer = 0", "print(-answer)", "print('end')"
     )
-    course = canonical.read(path)
+    course = notebook_files.read(path)
     course.cells[1].metadata["tags"] = ["exercise-1"]
     course.cells[3] = new_markdown_cell("# text")
     course.cells[4].metadata["tags"] = ["exercise-2"]
     course.cells.insert(6, new_markdown_cell("# more"))
-    path.write_text(canonical.canonical(course), encoding="utf-8")
+    path.write_text(notebook_files.canonical(course), encoding="utf-8")
     before = path.read_bytes()
     solutions = tmp_path / "98_test.py"
     solutions.write_text(
@@ -191,9 +195,9 @@ def test_an_unknown_notebook_is_one_plain_line(notebook, capsys, wanted):
 def test_an_interrupt_leaves_no_kernel(notebook, tmp_path, end):
     path = notebook("print('started')\nimport os, pathlib, time", f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))", "time.sleep(600)")  # fmt: skip
     before = path.read_bytes()
-    script = f"import runpy, sys, pathlib, canonical; canonical.course = lambda: [pathlib.Path({str(path)!r})]; sys.argv = ['execute.py', '--save']; runpy.run_module('execute', run_name='__main__')"
+    script = f"import runpy, sys, pathlib, notebook_files; notebook_files.course = lambda: [pathlib.Path({str(path)!r})]; sys.argv = ['execute.py', '--save']; runpy.run_module('execute', run_name='__main__')"
     run = subprocess.Popen(
-        [sys.executable, "-c", script], cwd=canonical.ROOT / "tools", stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", script], cwd=notebook_files.ROOT / "tools", stderr=subprocess.PIPE, text=True
     )
     until = time.monotonic() + 60
     while not (tmp_path / "pid").exists() and time.monotonic() < until:

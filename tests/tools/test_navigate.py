@@ -7,8 +7,8 @@ import re
 import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook
 
-import canonical
 import navigate
+import notebook_files
 
 COURSE = """
 [00_first]
@@ -54,12 +54,12 @@ def course(tmp_path, monkeypatch):
     (tmp_path / "README.md").write_text(f"# Course\n{markers}tail\n", encoding="utf-8")
     for path in paths:
         cells = [new_markdown_cell(f"# {path.stem}", id="one"), new_markdown_cell("text", id="two")]
-        path.write_text(canonical.canonical(new_notebook(cells=cells)), encoding="utf-8")
+        path.write_text(notebook_files.canonical(new_notebook(cells=cells)), encoding="utf-8")
     return tmp_path
 
 
 def sources(path):
-    return {cell.id: cell.source for cell in canonical.read(path).cells}
+    return {cell.id: cell.source for cell in notebook_files.read(path).cells}
 
 
 def test_writes_cells_and_tables_once(course, capsys):
@@ -141,5 +141,5 @@ def test_the_repository_is_up_to_date(capsys):
 def test_titles_are_those_of_the_notebooks():
     rows, _ = navigate.load()
     titles = {row.name: row.title for row in rows.values()}
-    for path in canonical.course():
-        assert canonical.read(path).cells[0].source.splitlines()[0] == f"# {titles[path.stem]}"
+    for path in notebook_files.course():
+        assert notebook_files.read(path).cells[0].source.splitlines()[0] == f"# {titles[path.stem]}"

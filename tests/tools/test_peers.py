@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-import environment
+import installer
 import peers
 from environment import Environment
 from workbench.interpreters import Interpreter
@@ -43,7 +43,7 @@ def index(monkeypatch):
             return None
 
     made = Index()
-    monkeypatch.setattr(environment, "install", made.install)
+    monkeypatch.setattr(installer, "install", made.install)
     return made
 
 
@@ -83,7 +83,7 @@ def test_an_interruption_leaves_work_for_the_next_run(target, index, monkeypatch
     peers.fill(target, PEERS, 0)
     target.record(peers="of an older lock")
     with monkeypatch.context() as context:
-        context.setattr(environment, "install", interrupted)
+        context.setattr(installer, "install", interrupted)
         with pytest.raises(KeyboardInterrupt):
             peers.fill(target, PEERS, 0)
     assert "peers" not in target.state
@@ -100,7 +100,7 @@ def test_a_changed_lock_installs_again(target, index, monkeypatch):
 
 def test_installers_get_no_markers(target, index, monkeypatch):
     monkeypatch.setattr(
-        environment,
+        installer,
         "install",
         lambda *what, **_: "no wheels" if any(";" in str(word) for word in what) else None,
     )

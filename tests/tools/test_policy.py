@@ -9,7 +9,7 @@ import os
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-import canonical
+import notebook_files
 import policy
 
 HOME = "/" + "home/ada/course/"  # in two parts: the policy reads this file too
@@ -54,7 +54,7 @@ def findings(tmp_path, monkeypatch):
 
     def check(notebook, edit=None):
         path = tmp_path / "99_test.ipynb"
-        text = canonical.canonical(notebook)
+        text = notebook_files.canonical(notebook)
         path.write_text(edit(text) if edit else text, encoding="utf-8")
         return policy.check(path)
 
@@ -158,24 +158,24 @@ def test_fix_repairs_the_form_and_leaves_content(findings, tmp_path, capsys):
     notebook = good()
     notebook.cells[3].id = notebook.cells[4].id
     path = tmp_path / "99_test.ipynb"
-    broken = json.loads(canonical.canonical(notebook))
+    broken = json.loads(notebook_files.canonical(notebook))
     broken["cells"][4]["id"], broken["metadata"]["widgets"] = "cell-3", {}
     path.write_text(json.dumps(broken), encoding="utf-8")
     assert policy.main(["--fix", str(path)]) == 0
-    assert path.read_text(encoding="utf-8") == canonical.canonical(canonical.read(path))
+    assert path.read_text(encoding="utf-8") == notebook_files.canonical(notebook_files.read(path))
     fixed = json.loads(path.read_text(encoding="utf-8"))
     assert [cell["source"] for cell in fixed["cells"]] == [cell["source"] for cell in broken["cells"]]
-    assert fixed["metadata"] == canonical.METADATA
+    assert fixed["metadata"] == notebook_files.METADATA
 
 
 def test_canonical_form_is_stable_and_keeps_pictures(tmp_path):
     notebook = good()
     data = "abcd+/ef+/gh" * 100 + "\n"
     code(notebook, 3).outputs.append(new_output("display_data", data={"image/png": data}))
-    (path := tmp_path / "x.ipynb").write_text(canonical.canonical(notebook), encoding="utf-8")
-    again = canonical.read(path)
+    (path := tmp_path / "x.ipynb").write_text(notebook_files.canonical(notebook), encoding="utf-8")
+    again = notebook_files.read(path)
     assert code(again, 3).outputs[-1].data["image/png"] == data
-    assert canonical.canonical(again) == path.read_text(encoding="utf-8")
+    assert notebook_files.canonical(again) == path.read_text(encoding="utf-8")
     assert "+/" not in path.read_text(encoding="utf-8")
 
 

@@ -12,7 +12,8 @@ import time
 import pytest
 
 from workbench import check
-from workbench.check import check_function, check_value, leaks, prediction, releases_gil
+from workbench.behaviour import leaks, releases_gil
+from workbench.check import check_function, check_value, prediction
 from workbench.results import Ratio
 
 GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
@@ -146,9 +147,87 @@ def test_an_infinite_loop_is_stopped(monkeypatch):
     verdict = check_function(forever, double, [1], hints={"time": "when does the loop end?"})
     assert time.perf_counter() - begin < 10
     assert verdict.status == "wrong"
-    assert verdict.message == "still running after 200 ms, so it was stopped. Hint: when does the loop end?"
+    late = "`forever(1)` was still running after 200 ms, so it was stopped."
+    assert verdict.message == f"{late} Hint: when does the loop end?"
     assert signal.getsignal(signal.SIGALRM) is before
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timer on this system")
+def test_a_loop_that_swallows_the_first_alarm_is_stopped_by_the_next(monkeypatch):
+    def stubborn(x):
+        try:
+            while True:
+                x += 1
+        except:  # noqa: E722 (as learners write it)
+            while True:
+                x += 1
+
+    monkeypatch.setattr(check, "TIME_LIMIT", 0.1)
+    assert "was still running" in check_function(stubborn, double, [1]).message
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timer on this system")
+def test_a_function_that_hangs_only_when_called_again_is_stopped(monkeypatch):
+    calls = []
+
+    def once_only(x):
+        calls.append(x)
+        while len(calls) > 1:
+            pass
+        return 2 * x
+
+    monkeypatch.setattr(check, "TIME_LIMIT", 0.05)
+    verdict = check_function(once_only, double, [1], faster_than=double)
+    assert verdict.status == "wrong"
+    assert "`once_only`, called again, was still running after 300 ms" in verdict.message
+
+
+def test_a_function_that_raises_only_when_called_again_gives_a_line():
+    calls = iter([2])
+    verdict = check_function(lambda x: next(calls), double, [1], leaks=True)
+    assert verdict.message == "right at first, but `<lambda>`, called again, raises StopIteration"
+
+
+def test_an_answer_that_exits_gives_a_line():
+    assert check_function(lambda x: sys.exit(3), double, [1]).message == "`<lambda>(1)` raises SystemExit: 3"
+    assert check_value(lambda: sys.exit("enough"), 4).message == "your code raises SystemExit: enough"
+
+
+def test_ctrl_c_passes_through():
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        check_function(interrupted, double, [1])
+    with pytest.raises(KeyboardInterrupt):
+        check_value(interrupted, 4)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_a_value_that_code_has_to_give_is_asked_for():
+    assert check_value(lambda: 4, 4).status == "right"
+    assert check_value(lambda: ..., 4).status == "not tried yet"
+    assert (
+        check_value(lambda: 1 / 0, 4, hint="why?").message
+        == "your code raises ZeroDivisionError: division by zero. Hint: why?"
+    )
+
+
+def test_a_comparison_that_raises_gives_a_line():
+    verdict = check_function(double, double, [1], same=lambda a, b: a.shape == b.shape)
+    assert verdict.status == "wrong"
+    assert "the comparison with what `double(1)` returns raises AttributeError" in verdict.message
+
+
+def test_the_line_of_the_cell_is_named():
+    namespace = {}
+    source = "def mine(x):\n    y = x\n    return y / 0\n"
+    exec(compile(source, "/tmp/ipykernel_17/123.py", "exec"), namespace)
+    assert (
+        check_function(namespace["mine"], double, [1]).message
+        == "`mine(1)` raises ZeroDivisionError: division by zero, in `mine`, line 3 of its cell"
+    )
 
 
 def test_works_outside_the_main_thread():

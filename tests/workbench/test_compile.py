@@ -20,7 +20,7 @@ from traitlets.config import Config
 
 from workbench import compile as under_test
 from workbench.compile import CompileError, Library, cc
-from workbench.machine import find_compiler
+from workbench.compiler import find_compiler
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 pytestmark = pytest.mark.skipif(find_compiler() is None, reason="no C compiler")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import canonical
+import notebook_files
 from workbench import draw
 from workbench.machine import machine
 from workbench.measure import measure, race, scaling
@@ -110,7 +110,11 @@ def test_the_same_data_give_the_same_picture(tmp_path):
 def test_leaves_pyplot_alone():
     check = "import sys; from workbench.draw import ladder; ladder({'a': 1}, title='t'); print('matplotlib.pyplot' in sys.modules)"
     run = subprocess.run(
-        [sys.executable, "-c", check], cwd=canonical.NOTEBOOKS, capture_output=True, text=True, check=True
+        [sys.executable, "-c", check],
+        cwd=notebook_files.NOTEBOOKS,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert run.stdout == "False\n"
 

@@ -1,11 +1,9 @@
-"""workbench.machine: right on made-up systems, never failing on broken ones; and a probe that measures what is there."""
+"""workbench.machine: right on made-up systems, never failing on broken ones."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +12,10 @@ import pytest
 
 from workbench import cores
 from workbench import machine as machine_module
-from workbench.machine import find_compiler, machine, peak, usable_cores
+from workbench.cores import cpus, usable_cores
+from workbench.machine import machine
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-PROBE = NOTEBOOKS / "workbench" / "probe.c"
 
 
 @pytest.fixture
@@ -90,6 +88,27 @@ def test_quota_and_affinity(system, files, quota, usable):
     system(files)
     assert cores.cpu_quota() == quota
     assert usable_cores() == usable
+
+
+@pytest.mark.parametrize(
+    ("siblings", "order"),
+    [
+        ({}, [0, 1, 2, 3]),
+        (["0", "1", "2", "3"], [0, 1, 2, 3]),
+        (["0,2", "1,3", "0,2", "1,3"], [0, 1, 2, 3]),
+        (["0-1", "0-1", "2-3", "2-3"], [0, 2, 1, 3]),
+        (["0-1", "0-1", "2,9", "3"], [0, 2, 3, 1]),
+    ],
+)
+def test_cpus_name_one_of_each_core_first(system, siblings, order):
+    file = "sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
+    system({file.format(cpu): text for cpu, text in enumerate(siblings)})
+    assert cpus() == order
+
+
+def test_no_cpus_where_none_can_be_pinned(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert cpus() == []
 
 
 def test_physical_cores_caches_simd_and_memory_limit(system):
@@ -180,117 +199,3 @@ def test_the_start_method_is_told_without_being_fixed():
         "multiprocessing.set_start_method('spawn', force=True); assert machine().start_method == 'spawn'\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=NOTEBOOKS)
-
-
-# ---- compilers ----
-
-
-def fake_compiler(folder, name, answer, status=0):
-    folder.mkdir(exist_ok=True)
-    script = folder / name
-    script.write_text(f"#!/bin/sh\necho '{answer}'\nexit {status}\n")
-    script.chmod(0o755)
-
-
-def test_the_first_compiler_that_answers_is_taken(tmp_path, monkeypatch):
-    monkeypatch.delenv("CC", raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    fake_compiler(tmp_path, "cc", "xcode-select: no developer tools were found", 1)
-    fake_compiler(tmp_path, "clang", "Apple clang version 15.0.0 (clang-1500.3.9.4)")
-    found = find_compiler()
-    assert (found.command, found.name, found.version) == (["clang"], "clang", "15.0.0")
-    fake_compiler(tmp_path, "gcc", "gcc (Debian 12.2.0-14+deb12u1) 12.2.0\nFree Software Foundation, Inc.")
-    assert str(find_compiler()) == "gcc 12.2.0"
-    fake_compiler(tmp_path, "mycc", "My C 3.1")
-    monkeypatch.setenv("CC", "mycc -m64")
-    assert find_compiler().command == ["mycc", "-m64"]
-
-
-def test_no_compiler_is_none_and_zig_steps_in(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("CC", "missing-compiler")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert find_compiler() is None
-    fake_compiler(tmp_path, "python", "clang version 21.1.0")
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
-    found = find_compiler()
-    assert (found.name, found.version) == ("zig cc", "21.1.0")
-    assert found.command[1:4] == ["-m", "ziglang", "cc"]
-
-
-# ---- the probe ----
-
-needs_compiler = pytest.mark.skipif(find_compiler() is None, reason="no C compiler")
-
-
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
-def test_the_probe_compiles_without_a_warning(compiler, tmp_path):
-    if shutil.which(compiler) is None:
-        pytest.skip(f"no {compiler}")
-    flags = "-std=c11 -O3 -Wall -Wextra -Wshadow -Wconversion -Werror -pthread".split()
-    subprocess.run([compiler, *flags, str(PROBE), "-o", str(tmp_path / "probe")], check=True)
-
-
-@pytest.fixture(scope="module")
-def probe(tmp_path_factory):
-    program = tmp_path_factory.mktemp("probe") / "probe"
-    command = [*find_compiler().command, "-std=c11", "-O3", "-pthread", str(PROBE), "-o", str(program)]
-    subprocess.run(command, check=True)
-    return program
-
-
-@needs_compiler
-@pytest.mark.parametrize("isa", ["avx512", "avx2", "sse2", "neon", "plain"])
-def test_every_instruction_set_measures_what_is_possible(probe, isa):
-    ran = subprocess.run([probe, "2", str(64 << 20), isa], capture_output=True, text=True)
-    if ran.returncode == 2:
-        pytest.skip(f"not on this processor: {isa}")
-    found = machine_module._sane(machine_module._parsed(ran.stdout, 2))
-    lanes = {"avx512": 8, "avx2": 4, "sse2": 2, "neon": 2, "plain": 1}[isa]
-    assert found.flops > 0.6 * min(lanes, 4) * 0.5 * found.flops_scalar
-
-
-@needs_compiler
-@pytest.mark.parametrize(
-    "arguments", [[], ["0", "1000000"], ["2", "100"], ["-1", "1000000"], ["1", "1000000", "mmx"]]
-)
-def test_the_probe_refuses_wrong_arguments(probe, arguments):
-    ran = subprocess.run([probe, *arguments], capture_output=True, text=True)
-    assert ran.returncode == 2
-    assert ran.stderr.startswith("usage: probe")
-
-
-@needs_compiler
-def test_the_probe_says_when_memory_is_short(probe):
-    limited = f"ulimit -v 200000; exec '{probe}' 2 {1 << 30}"
-    ran = subprocess.run(["sh", "-c", limited], capture_output=True, text=True, timeout=60)
-    assert ran.returncode == 1
-    assert "no memory" in ran.stderr
-
-
-@needs_compiler
-def test_peak_is_sane_cached_and_displayed():
-    found = peak()
-    assert peak() is found
-    assert found.bandwidth_l1 > found.bandwidth
-    assert found.bandwidth_cache == found.bandwidth_l1
-    if found.simd != "plain":
-        assert found.flops > 1.2 * found.flops_scalar
-    bundle = found._repr_mimebundle_()
-    assert "FLOP/s" in bundle["text/markdown"]
-    assert "GB/s" in bundle["text/plain"]
-
-
-@needs_compiler
-def test_numbers_that_no_machine_reaches_are_refused():
-    found = peak()
-    for name, factor in [
-        ("flops", 20),
-        ("flops_scalar", 20),
-        ("bandwidth", 1000),
-        ("clock", 100),
-        ("flops_all", 0),
-    ]:
-        with pytest.raises(RuntimeError, match="no machine can do"):
-            machine_module._sane(dataclasses.replace(found, **{name: getattr(found, name) * factor}))

@@ -13,21 +13,10 @@ from pathlib import Path
 import pytest
 
 from workbench import measure as measure_module
-from workbench.measure import (
-    DifferentResults,
-    Ratio,
-    Timing,
-    close,
-    duration,
-    exact,
-    measure,
-    race,
-    scaling,
-    si,
-    stopwatch,
-    times,
-)
-from workbench.same import difference
+from workbench.measure import DifferentResults, measure, race, scaling, stopwatch
+from workbench.results import Ratio, Timing
+from workbench.same import close, difference, exact
+from workbench.show import duration, si, times
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 

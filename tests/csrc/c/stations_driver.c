@@ -76,12 +76,14 @@ __wrap_posix_memalign(void **block, size_t alignment, size_t size)
 
 /* ---- one run ---- */
 
+static const stations_caller nobody = {0};
+
 /* The result as text, or what went wrong. The caller frees it. */
 static char *
 text_of(const stations_source *source, size_t segment, size_t threads)
 {
     stations_result result;
-    stations_status status = stations_run(source, segment, threads, NULL, NULL, &result);
+    stations_status status = stations_run(source, segment, threads, &nobody, &result);
     char *text = NULL;
     size_t size;
     FILE *stream = open_memstream(&text, &size);
@@ -134,7 +136,8 @@ stopping(const stations_source *source)
     for (int call = 1; call < 4; call++) {
         stations_result result;
         int calls = call;
-        stations_status status = stations_run(source, 1 << 20, 2, stop, &calls, &result);
+        const stations_caller caller = {.interrupted = stop, .context = &calls};
+        stations_status status = stations_run(source, 1 << 20, 2, &caller, &result);
 
         CHECK(status == STATIONS_STOPPED || status == STATIONS_DONE || status == STATIONS_MALFORMED);
         if (status == STATIONS_DONE) {
@@ -169,7 +172,7 @@ main(int count, char **arguments)
 
                 allocations_left = run / 2;
                 stations_status status =
-                    stations_run(&from_memory, 1 + size / 3, run % 2 == 0 ? 1 : 3, NULL, NULL, &result);
+                    stations_run(&from_memory, 1 + size / 3, run % 2 == 0 ? 1 : 3, &nobody, &result);
                 bool failed = allocations_left < 0;
                 allocations_left = -1;
                 CHECK(!failed || status == STATIONS_NO_MEMORY);

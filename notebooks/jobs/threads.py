@@ -1,7 +1,7 @@
 """What notebook 06 runs on other Pythons: the threads of notebook 02, unchanged, and a pool of two workers, measured.
 
 Open it beside the notebook. It runs in child processes, so it imports nothing but the standard library; the jobs of
-the pools are in `workers`, where every kind of worker can import them.
+the pools are in `jobs.processes`, where every kind of worker can import them.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from threading import Barrier
 from time import perf_counter, sleep
 from typing import Any
 
-from workers import empty, spin, sum_of_squares
-from workers import python_spans as python_spans  # a worker for `two_lanes`
+from jobs.processes import empty, private_memory, spin, sum_of_squares
+from jobs.processes import python_spans as python_spans  # a worker for `two_lanes`
 
 # ---- the threads of notebook 02 ----
 
@@ -113,12 +113,5 @@ def cost_of(kind: str, rounds: int = 10) -> dict[str, float | None]:
 def private_bytes() -> int | None:
     """What this process and its workers have to themselves, in bytes; None where the system doesn't tell."""
     processes = [os.getpid(), *(child.pid for child in multiprocessing.active_children())]
-    try:
-        return sum(_private(pid) for pid in processes)
-    except OSError:
-        return None
-
-
-def _private(pid: int) -> int:
-    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-        return sum(1024 * int(line.split()[1]) for line in file if line.startswith("Private_"))
+    each = [private_memory(process) for process in processes]
+    return None if None in each else sum(each)

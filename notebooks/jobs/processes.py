@@ -1,4 +1,4 @@
-"""What worker processes, interpreters and threads are asked to do in notebooks 03 to 06.
+"""What workers are asked to do in notebooks 03 to 06: processes first, and the same jobs by interpreters and threads.
 
 Why a file of its own: a worker is told the *name* of a function and imports it, and nobody can import a notebook. Open
 it beside the notebook. It imports nothing but the standard library, and little of that, since every worker pays for it.
@@ -118,26 +118,7 @@ def name_in(module: str, name: str) -> Any:
     return getattr(import_module(module), name)
 
 
-# ---- who ran when (notebooks 05 and 06) ----
-
-
-def python_spans(until: float, gap: float = 0.0005, begin: float = 0.0) -> list[tuple[float, float]]:
-    """From `begin` to `until` read the clock over and over; return the spans without a pause longer than `gap` seconds.
-
-    What a thread does in notebook 02: while it is not running it can't read the clock. Notebook 06 runs it, too.
-    """
-    sleep(max(0.0, begin - perf_counter()))
-    spans, start, last = [], perf_counter(), perf_counter()
-    while last < until:
-        now = perf_counter()
-        if now - last > gap:
-            spans.append((start, last))
-            start = now
-        last = now
-    return [*spans, (start, last)]
-
-
-# ---- interpreters (notebook 05) ----
+# ---- what a worker has to itself ----
 
 
 def private_memory(process: int | None = None) -> int | None:
@@ -155,76 +136,20 @@ def private_memory(process: int | None = None) -> int | None:
             return None
 
 
-def start_five(start: Callable, *args: Any) -> tuple[list[float], float | None]:
-    """Call `start(*args)`, which returns (process id or None, a function that ends what was started), five times.
+# ---- who ran when (notebooks 05 and 06) ----
 
-    Return the seconds of each, and the private bytes that one has, or, where it is no process, adds to this one.
+
+def python_spans(until: float, gap: float = 0.0005, begin: float = 0.0) -> list[tuple[float, float]]:
+    """From `begin` to `until` read the clock over and over; return the spans without a pause longer than `gap` seconds.
+
+    What a thread does in notebook 02: while it is not running it can't read the clock. Notebook 06 runs it, too.
     """
-    before, seconds, ends = private_memory(), [], []
-    for _ in range(5):
-        begin = perf_counter()
-        process, end = start(*args)
-        seconds.append(perf_counter() - begin)
-        ends.append(end)
-    after = private_memory(process)
-    for end in ends:
-        end()
-    if before is None or after is None:
-        return seconds, None
-    return seconds, after if process else (after - before) / 5
-
-
-def start_thread() -> tuple[None, Callable[[], None]]:
-    """Start a thread that waits; once it runs return (None, a function that ends it)."""
-    import threading
-
-    ready, stop = threading.Event(), threading.Event()
-    threading.Thread(target=lambda: (ready.set(), stop.wait())).start()
-    ready.wait()
-    return None, stop.set
-
-
-def start_process(method: str, needs: str) -> tuple[int, Callable[[], None]]:
-    """Start a process that imports the module `needs`; once it is ready return its id and a function that ends it."""
-    import multiprocessing
-
-    context = multiprocessing.get_context(method)
-    here, there = context.Pipe()
-    process = context.Process(target=report, args=(there, needs))
-    process.start()
-    here.recv()
-
-    def end() -> None:
-        here.send(None)
-        process.join()
-
-    return process.pid, end
-
-
-def answer_queue(questions: Any, answers: Any) -> None:
-    """Send back what comes through one queue through the other, until None comes."""
-    while (thing := questions.get()) is not None:
-        answers.put(thing)
-
-
-def answer_pipe(questions: int, answers: int) -> None:
-    """The same for the file descriptors of two pipes, byte by byte, until the byte b"." comes."""
-    while (byte := os.read(questions, 1)) != b".":
-        os.write(answers, byte)
-
-
-def paint(view: memoryview, band: int, bands: int, width: int) -> tuple[int, float, float]:
-    """Fill band number `band` of a picture of the Mandelbrot set: `view` is its bytes, int32 in rows of `width`.
-
-    Return (number of the interpreter, start, end). The scalar kernel, so that there is something to wait for.
-    """
-    from concurrent import interpreters
-
-    import snek
-
-    start = perf_counter()
-    size = len(view) // bands
-    part = view[band * size : (band + 1) * size].cast("i", (size // (4 * width), width))
-    top, height = -1.12, 2.24 / bands
-    snek.mandelbrot(part, ymin=top + height * band, ymax=top + height * (band + 1), kernel="scalar")
-    return interpreters.get_current().id, start, perf_counter()
+    sleep(max(0.0, begin - perf_counter()))
+    spans, start, last = [], perf_counter(), perf_counter()
+    while last < until:
+        now = perf_counter()
+        if now - last > gap:
+            spans.append((start, last))
+            start = now
+        last = now
+    return [*spans, (start, last)]

@@ -1,6 +1,6 @@
 """What worker processes are asked to do in notebook 04: each function finds its data, or is sent it.
 
-Open it beside the notebook. It is a module of its own, beside `workers`, because it imports NumPy, which every worker
+Open it beside the notebook. It is a module of its own, beside `jobs.processes`, because it imports NumPy, which every worker
 that imports this pays for.
 """
 

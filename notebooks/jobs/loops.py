@@ -2,7 +2,7 @@
 code hammered by threads that meet.
 
 Open it beside the notebook. It runs in child processes on other Pythons, so it imports nothing but the standard
-library (and `thread_workers`, which imports no more).
+library (and `jobs.threads`, which imports no more).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from threading import Barrier, Lock, Thread
 from time import perf_counter, thread_time
 from types import SimpleNamespace
 
-from thread_workers import primes_with, seconds
+from jobs.threads import primes_with, seconds
 
 try:
     from _opcode import get_executor
