@@ -40,15 +40,15 @@ door_total(const double *values, int64_t count)
     return total;
 }
 
-/* Can these counts be in memory, and is this a window? Divides, since a product might overflow. */
+/* Can these counts be in memory, and is this a window? Divides, since a product might overflow. A difference is finite
+   only where both its ends are. */
 static bool
 in_range(int64_t height, int64_t width, double xmin, double xmax, double ymin, double ymax, int64_t max_iter)
 {
     const int64_t most = PTRDIFF_MAX / (ptrdiff_t)sizeof(int32_t);
 
     return height >= 0 && height <= most && width >= 0 && width <= most && (height == 0 || width <= most / height) &&
-           isfinite(xmin) && isfinite(ymin) && isfinite(xmax - xmin) && isfinite(ymax - ymin) && max_iter >= 0 &&
-           max_iter <= INT32_MAX;
+           isfinite(xmax - xmin) && isfinite(ymax - ymin) && max_iter >= 0 && max_iter <= INT32_MAX;
 }
 
 int32_t
