@@ -40,8 +40,8 @@
 
    Threads: pool_run may be called from any thread at any time. Tasks of one job run concurrently.
    Ownership: the job belongs to the thread that called pool_run; helpers may touch it only between joining and
-   leaving, both with the pool's lock held. `the_pool` is the only mutable global of the package; it holds no Python
-   object, so interpreters may share it. */
+   leaving, both with the pool's lock held. `the_pool` and the last quota in cpus.c are the only mutable globals of the
+   package; they hold no Python object, so interpreters may share them. */
 
 #if defined(__APPLE__)
 #define _DARWIN_C_SOURCE

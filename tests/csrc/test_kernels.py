@@ -36,6 +36,7 @@ def test_the_kernels_are_those_of_the_cpu():
     assert snek.kernels()[-1] != "shortcut"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cc", ["gcc", "clang"])
 def test_under_address_sanitizer(cc):
     program = sanitized_program(f"kernels-asan-{cc}", FILES, ADDRESS, cc)
@@ -73,6 +74,12 @@ DEFECTS = {
         "vector.h",
         "for (int l = 0; l < pixels; l++)",
         "for (int l = 0; l < LANES; l++)",
+    ),
+    "a narrow row that goes on": ("vector.h", "if (column == width) {", "if (column > width) {"),
+    "a narrow segment that skips a point": (
+        "vector.h",
+        "tile->column = (tile->column + pixels) % width;",
+        "tile->column = (tile->column + pixels + 1) % width;",
     ),
     "lanes beyond the row": (
         "vector.h",
@@ -118,6 +125,7 @@ DEFECTS = {
 }
 
 
+@pytest.mark.mutant
 @pytest.mark.parametrize("name", DEFECTS)
 def test_planted_defects_are_found(name):
     file, good, bad = DEFECTS[name]

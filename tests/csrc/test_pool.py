@@ -54,6 +54,7 @@ def test_under_thread_sanitizer(cc):
     assert run(sanitized(f"tsan-{cc}", THREAD, cc), TSAN_OPTIONS="halt_on_error=1") == (0, "ok\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cc", ["gcc", "clang"])
 def test_under_address_sanitizer(cc):
     """Leaks included: the driver frees what it allocates, so what is left is the pool's."""
@@ -104,6 +105,7 @@ DEFECTS = {
 }
 
 
+@pytest.mark.mutant
 @pytest.mark.parametrize("name", DEFECTS)
 def test_planted_defects_are_found(name):
     tool, good, bad = DEFECTS[name]

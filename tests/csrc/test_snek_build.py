@@ -79,7 +79,7 @@ def test_the_reference_is_scalar_and_rounds_each_operation(cc, level, tmp_path):
 # ---- what is in it ----
 
 # All that may change while the program runs: the pool, and the tables that CPython's interface wants mutable.
-MUTABLE = {"the_pool", "once", "snek_methods", "snek_module", "snek_slots", "snek_abi"}
+MUTABLE = {"the_pool", "the_quota", "once", "snek_methods", "snek_module", "snek_slots", "snek_abi"}
 COMPILERS_OWN = {
     "__dso_handle",
     "completed",
@@ -118,6 +118,7 @@ def test_no_unexpected_mutable_globals():
     assert found <= MUTABLE
 
 
+@pytest.mark.mutant
 @pytest.mark.usefixtures("needs_objdump")
 def test_a_mutable_global_is_found():
     plant = {
@@ -178,6 +179,7 @@ def sanitized(name: str, plant=None) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_under_address_and_undefined_behaviour_sanitizers():
     env = sanitized("asan")
     files = [TESTS / f"test_snek{part}.py" for part in ("", "_threads", "_processes")]
@@ -188,6 +190,7 @@ def test_under_address_and_undefined_behaviour_sanitizers():
     assert re.search(r"^\d+ passed", output, re.MULTILINE), output
 
 
+@pytest.mark.mutant
 @pytest.mark.parametrize(
     ("file", "good", "bad", "message"),
     [

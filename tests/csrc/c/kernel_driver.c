@@ -31,8 +31,8 @@ compare(const picture *job, const mandelbrot_kernel *kernel, size_t threads, con
 {
     long pixels = (long)job->height * job->width, differ = 0;
     int32_t *counts = malloc((size_t)pixels * sizeof *counts);
-    mandelbrot_picture drawn = {counts,    job->height, job->width,   job->xmin,
-                                job->xmax, job->ymin,   job->ymax, job->max_iter};
+    mandelbrot_picture drawn = {counts,    job->height, job->width, job->xmin,
+                                job->xmax, job->ymin,   job->ymax,  job->max_iter};
 
     for (long k = 0; k < pixels; k++) {
         counts[k] = -1;
@@ -126,7 +126,13 @@ main(void)
         run((picture){3, widths[w], INSIDE, 60});
         run((picture){5, widths[w], OUTSIDE, 60});
     }
+    for (int width = 1; width <= 17; width++) { /* narrow, in whole segments and tiles and in others */
+        run((picture){640 / width, width, DEFAULT, 100});
+        run((picture){3000 / width, width, BORDER, 60});
+    }
     run((picture){200, 300, DEFAULT, 1000});
+    run((picture){4, 1, -0.75, -0.74, 0.01, 0.02,
+                  1000}); /* escape after 180 to 315 steps; the last registers are empty */
     run((picture){60, 40, OUTSIDE, INT32_MAX});
     run((picture){9, 9, 1e308, -1e307, -1e308, 1e-308, 50});
     run((picture){9, 9, 0.0, 0.0, 5e-324, 0.0, 50});
