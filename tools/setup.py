@@ -103,7 +103,9 @@ def install_csrc(target: Environment, lock: int) -> None:
     with tempfile.TemporaryDirectory(prefix="csrc-", dir=BUILD) as folder:
         copy = Path(folder, "csrc")
         shutil.copytree(
-            CSRC, copy, ignore=shutil.ignore_patterns("build", "__pycache__", "*.egg-info", "*.so", "*.o")
+            CSRC,
+            copy,
+            ignore=shutil.ignore_patterns("build", "doors", "__pycache__", "*.egg-info", "*.so", "*.o"),
         )
         output = install(
             target,

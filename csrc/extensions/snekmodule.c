@@ -4,7 +4,7 @@
 
        from fib import fib, nop
        from mandelbrot import kernels, mandelbrot
-       from stations import stations
+       from stations import stations, stations_part
 
    The functions are in files of their own. Here is what CPython wants to know to make a module of them: how to fill its
    state at the import, how to visit and clear what the state refers to, and that interpreters may each have one, without
@@ -30,6 +30,7 @@ static PyMethodDef snek_methods[] = {
     {"fib", snek_fib, METH_O, snek_fib_doc},
     {"mandelbrot", METHOD(snek_mandelbrot), METH_FASTCALL | METH_KEYWORDS, snek_mandelbrot_doc},
     {"stations", METHOD(snek_stations), METH_FASTCALL | METH_KEYWORDS, snek_stations_doc},
+    {"stations_part", METHOD(snek_stations_part), METH_FASTCALL | METH_KEYWORDS, snek_stations_part_doc},
     {"kernels", snek_kernels, METH_NOARGS, snek_kernels_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -1,14 +1,19 @@
-/* stations.c: snek.stations, the Python face of kernels/stations.c.
+/* stations.c: snek.stations and snek.stations_part, the Python face of kernels/stations.c.
 
    In Python:
 
        def stations(source, *, threads=0):
+           return {name: (low / 10, rounded(total, count) / 10, high / 10, count)
+                   for name, low, total, high, count in run(source, threads)}
+
+       def stations_part(source, *, threads=0):
+           return {name: (low, total, high, count) for name, low, total, high, count in run(source, threads)}
+
+       def run(source, threads):
            if is_path(source):
                with open(source, "rb", buffering=0) as file:
-                   found = kernels.stations_run(file, threads)
-           else:
-               found = kernels.stations_run(memoryview(source), threads)
-           return {name: (low / 10, rounded(total, count) / 10, high / 10, count) for name, low, total, high, count in found}
+                   return kernels.stations_run(file, threads)
+           return kernels.stations_run(memoryview(source), threads)
 
        def rounded(total, count): return (2 * total + count) // (2 * count)      # half a tenth goes up
 
@@ -64,6 +69,18 @@ const char snek_stations_doc[] =
     "begun are waited for, unless the signal interrupts them: on a disk that hangs, so does the call. A file given\n"
     "by its path may be truncated by anybody; the file behind a mmap.mmap must not be: the system ends a\n"
     "process that reads a mapped page which is no longer there.";
+
+const char snek_stations_part_doc[] =
+    "stations_part($module, source, *, threads=0)\n--\n\n"
+    "Aggregate lines as stations does, without rounding: return {name: (min, sum, max, count)}, sorted by name.\n\n"
+    "min, sum and max are integers, in tenths of a degree. Those of two parts of a file can be added up, which\n"
+    "rounded means cannot. For parts read by several processes or machines: each calls stations_part, the\n"
+    "results are pickled or sent in any other way, and stations_merge makes of them what stations would have\n"
+    "returned for all the lines together. Cut a file behind a '\n': a line in two pieces is malformed, or two\n"
+    "lines.\n\n"
+    "sum is exact, and of less than 64 bits however many lines there are.\n\n"
+    "source, threads, what a line is, the errors (bytes are counted from the start of this source), memory,\n"
+    "and what threads and Ctrl-C may do: as in stations.";
 
 enum { SOURCE, THREADS, STATIONS_ARGUMENTS };
 
@@ -300,6 +317,22 @@ degrees(int tenths)
     return tenths / 10.0;
 }
 
+/* What a name is given in the dict. */
+typedef PyObject *value_of(const station *row);
+
+static PyObject *
+rounded_value(const station *row)
+{
+    return Py_BuildValue("(dddL)", degrees(row->min), degrees(station_mean(row)), degrees(row->max),
+                         (long long)row->count);
+}
+
+static PyObject *
+exact_value(const station *row)
+{
+    return Py_BuildValue("(iLiL)", row->min, (long long)row->sum, row->max, (long long)row->count);
+}
+
 /* How many names go into the dict before the clock is looked at. */
 #define NAMES_PER_POLL 1024
 
@@ -317,7 +350,7 @@ take_turns(long long *next)
 
 /* The dict of what was found; gives that back. */
 static PyObject *
-build_dict(stations_result *found)
+build_dict(stations_result *found, value_of *make_value)
 {
     PyObject *result = PyDict_New();
     long long next_turn = detached_now() + DETACHED_POLL_NANOSECONDS;
@@ -325,9 +358,7 @@ build_dict(stations_result *found)
     for (size_t k = 0; result != NULL && k < found->count; k++) {
         const station *row = &found->stations[k];
         PyObject *name = PyUnicode_DecodeUTF8(row->name, (Py_ssize_t)row->length, NULL);
-        PyObject *value = name == NULL ? NULL
-                                       : Py_BuildValue("(dddL)", degrees(row->min), degrees(station_mean(row)),
-                                                       degrees(row->max), (long long)row->count);
+        PyObject *value = name == NULL ? NULL : make_value(row);
 
         if (value == NULL || PyDict_SetItem(result, name, value) < 0 ||
             ((k + 1) % NAMES_PER_POLL == 0 && take_turns(&next_turn) < 0)) {
@@ -353,8 +384,10 @@ threads_for(const stations_source *lines, size_t asked, const snek_state *state)
     return asked > 0 ? asked : snek_default_threads(state);
 }
 
-PyObject *
-snek_stations(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+/* All of a call to the function of that name, but how a value is made. */
+static PyObject *
+aggregate(const char *function, value_of *make_value, PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+          PyObject *kwnames)
 {
     PyObject *bound[STATIONS_ARGUMENTS];
     PyObject *result = NULL;
@@ -363,7 +396,7 @@ snek_stations(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObjec
     opened source;
     detached here;
 
-    if (parser_bind("stations", stations_names, STATIONS_ARGUMENTS, args, nargs, kwnames, bound) < 0 ||
+    if (parser_bind(function, stations_names, STATIONS_ARGUMENTS, args, nargs, kwnames, bound) < 0 ||
         parser_integer("threads", bound[THREADS], 0, POOL_MAX_THREADS, &asked) < 0 ||
         opened_from(&source, bound[SOURCE]) < 0) {
         return NULL;
@@ -378,15 +411,16 @@ snek_stations(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObjec
 
     switch (status) {
     case STATIONS_DONE:
-        result = build_dict(&found);
+        result = build_dict(&found, make_value);
         break;
     case STATIONS_STOPPED: /* the signal handler's exception is set */
         break;
     case STATIONS_FORKED:
         if (!PyErr_Occurred()) {
-            PyErr_SetString(PyExc_RuntimeError,
-                            "forked by a signal handler in the middle of stations(): the threads that had a part of "
-                            "the lines are not in this child");
+            PyErr_Format(PyExc_RuntimeError,
+                         "forked by a signal handler in the middle of %s(): the threads that had a part of the lines "
+                         "are not in this child",
+                         function);
         }
         break;
     case STATIONS_NO_MEMORY:
@@ -405,4 +439,16 @@ snek_stations(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObjec
     }
     opened_release(&source);
     return result;
+}
+
+PyObject *
+snek_stations(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    return aggregate("stations", rounded_value, module, args, nargs, kwnames);
+}
+
+PyObject *
+snek_stations_part(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    return aggregate("stations_part", exact_value, module, args, nargs, kwnames);
 }

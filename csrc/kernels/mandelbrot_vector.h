@@ -145,20 +145,19 @@ typedef struct {
     const mandelbrot_picture *picture;
     mandelbrot_tiles *tiles;
     checkpoint *check;
-    bool stopped;    /* a checkpoint said so */
-    bool shortcut;   /* leave out the points that are known to stay */
-    bool short_rows; /* shorter than NARROW: segments go on in the next one */
-    mandelbrot_tile
-        tile; /* what is left of it: columns, and rows of the first SEGMENT of them; if they are short, see below */
-    ptrdiff_t row;       /* where its columns begin */
-    double cr[SEGMENT];  /* of the first SEGMENT columns, or of a narrow picture's next points */
-    double ci[SEGMENT];  /* of these, if rows are short */
-    points waiting;      /* for a lane */
-    points young;        /* escaped in the short block */
-    points escaped;      /* escaped in a block of `steps` */
-    int steps;           /* of a block, a whole number of turns */
-    int most;            /* of them, in this picture */
-    int blocks, escapes; /* since this was last decided */
+    bool stopped;         /* a checkpoint said so */
+    bool shortcut;        /* leave out the points that are known to stay */
+    bool narrow;          /* the picture is: segments go on in the next row */
+    mandelbrot_tile tile; /* what is left of it: columns, and rows of the first SEGMENT of them; if narrow, see below */
+    ptrdiff_t row;        /* where its columns begin */
+    double cr[SEGMENT];   /* of the first SEGMENT columns, or of a narrow picture's next points */
+    double ci[SEGMENT];   /* of these, if narrow */
+    points waiting;       /* for a lane */
+    points young;         /* escaped in the short block */
+    points escaped;       /* escaped in a block of `steps` */
+    int steps;            /* of a block, a whole number of turns */
+    int most;             /* of them, in this picture */
+    int blocks, escapes;  /* since this was last decided */
 } stream;
 
 /* The lanes with |z| <= 2. */
@@ -317,10 +316,10 @@ locate_points(stream *self)
     }
 }
 
-/* Takes the first steps of the next `pixels` points, which follow each other in memory. `short_rows` is a constant at each
-   call: a question at each batch would cost wide pictures a twentieth of their time. */
+/* Takes the first steps of the next `pixels` points, which follow each other in memory. `is_narrow` is a constant where
+   this is called: a question at each batch would cost the others a twentieth of their time. */
 INLINE void
-begin_segment(stream *self, ptrdiff_t row, ptrdiff_t pixels, bool short_rows)
+begin_segment(stream *self, ptrdiff_t row, ptrdiff_t pixels, bool is_narrow)
 {
     const mandelbrot_picture *picture = self->picture;
     double dy = picture->ymax - picture->ymin;
@@ -338,7 +337,7 @@ begin_segment(stream *self, ptrdiff_t row, ptrdiff_t pixels, bool short_rows)
         FOR_EACH(k, SIDE)
         {
             g[k].zr = g[k].cr = load(self->cr + at + k * LANES); /* the first step leads from 0 to c */
-            g[k].zi = g[k].ci = short_rows ? load(self->ci + at + k * LANES) : ci;
+            g[k].zi = g[k].ci = is_narrow ? load(self->ci + at + k * LANES) : ci;
             g[k].pixel = (vector)(pixel + (int64_t)(at + k * LANES));
             n[k] = integers_of(1);
         }
@@ -455,7 +454,7 @@ fetch(stream *self)
         }
         self->row = tile->row;
     }
-    ptrdiff_t pixels = self->short_rows ? begin_rows(self) : begin_row(self);
+    ptrdiff_t pixels = self->narrow ? begin_rows(self) : begin_row(self);
 
     grow(self, waiting);
     self->stopped = checkpoint_spend(self->check, pixels * (FIRST + YOUNG));
@@ -563,7 +562,7 @@ compute(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *
     self.tiles = tiles;
     self.check = check;
     self.shortcut = shortcut;
-    self.short_rows = picture->width < NARROW;
+    self.narrow = picture->width < NARROW;
     self.steps = self.most = shortcut ? BLOCK_MOST : block_most(picture->max_iter - FIRST - YOUNG);
     for (int i = 0; i < CAPACITY; i += LANES) {
         store(self.waiting.left + i, (vector)integers_of(picture->max_iter - FIRST - YOUNG));

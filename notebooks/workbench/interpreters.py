@@ -89,7 +89,7 @@ def missing(spec: str) -> str:
     """The sentence for a machine without `spec`."""
     if spec == "jit":
         return "No CPython on this machine was built with the JIT; conda's package `python-jit` brings one. Skipped."
-    name = {"t": "3.14t", "free-threaded": "3.14t", "pypy": "pypy3.11", "newest": "3.14"}.get(spec, spec)
+    name = {"t": "3.14t", "free-threaded": "3.14t", "pypy": "pypy3.11", "newest": "3.15"}.get(spec, spec)
     label = name.replace("pypy", "PyPy ") if name.startswith("pypy") else f"CPython {name}"
     return f"{label} isn't on this machine; `{cures.python(name)}` brings it. Skipped."
 

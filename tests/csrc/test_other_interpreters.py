@@ -17,7 +17,7 @@ import pytest
 TESTS = Path(__file__).parent
 FILES = [
     *("test_snek.py", "test_snek_threads.py", "test_snek_processes.py"),
-    *("test_stations.py", "test_stations_processes.py"),
+    *("test_stations.py", "test_stations_parts.py", "test_stations_processes.py"),
 ]
 NEEDED = ["setuptools>=77", "pytest", "hypothesis"]
 ABOUT = """

@@ -183,7 +183,7 @@ def sanitized(name: str, plant=None) -> dict[str, str]:
 def test_under_address_and_undefined_behaviour_sanitizers():
     env = sanitized("asan")
     files = [TESTS / f"test_snek{part}.py" for part in ("", "_threads", "_processes")]
-    files += [TESTS / f"test_stations{part}.py" for part in ("", "_processes")]
+    files += [TESTS / f"test_stations{part}.py" for part in ("", "_parts", "_processes")]
     output = builds.command(
         sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files, cwd=builds.ROOT, env=env
     )

@@ -88,6 +88,7 @@ def good():
     for threads in (1, 2, 3):
         for source in (lines, path, many):
             snek.stations(source, threads=threads)
+            snek.stations_merge([snek.stations_part(source, threads=threads)] * 2)
     snek.nop(out)
     snek.kernels()
 
@@ -108,10 +109,16 @@ def bad():
 
     for source in (b"x", lines + b"x", b"a\\xff;1.0", many + b"a;1", "nowhere", "/", "/dev/null", "/proc/self/status", "a\\0", 5, memoryview(lines)[::2]):
         for threads in (1, 2, -1, Unwilling()):
-            try:
-                snek.stations(source, threads=threads)
-            except (TypeError, ValueError, BufferError, OSError, ZeroDivisionError):
-                pass
+            for function in (snek.stations, snek.stations_part):
+                try:
+                    function(source, threads=threads)
+                except (TypeError, ValueError, BufferError, OSError, ZeroDivisionError):
+                    pass
+    for numbers in ((1, 2), (1, 2, 3, 4.0), (0, 0, 0, number), (Unwilling(),) * 4, (number, 0, 0, 1), None):
+        try:
+            snek.stations_merge([{"a": (0, 0, 0, 1)}, {"a": numbers}, {5: numbers}])
+        except (TypeError, ValueError, ZeroDivisionError):
+            pass
 
 def interrupted():
     import signal
@@ -122,6 +129,7 @@ def interrupted():
     signal.signal(signal.SIGALRM, handler)
     for call in (lambda: snek.mandelbrot(out, xmin=0, xmax=0.01, ymin=0, ymax=0.01, max_iter=2**31 - 1, threads=2),
                  lambda: [snek.stations(path, threads=2) for _ in range(100_000)],
+                 lambda: [snek.stations_part(path, threads=2) for _ in range(100_000)],
                  lambda: snek.fib(80)):
         signal.setitimer(signal.ITIMER_REAL, 0.01)
         try:
@@ -178,7 +186,7 @@ LEAKS = {
     "a file that will not do": (
         {
             "extensions/stations.c": {
-                "        close(lines->file);\n        return error;": "        return error;"
+                "        close(lines->file);\n        return why;": "        return why;"
             }
         },
         "bad",
@@ -202,6 +210,11 @@ LEAKS = {
         {"extensions/stations.c": {"    stations_release(found);\n": ""}},
         "good",
         "bytes of C memory",
+    ),
+    "what a name is given": (
+        {"extensions/stations.c": {"        Py_XDECREF(value);\n": ""}},
+        "good",
+        "blocks of Python's memory",
     ),
     "a name": (
         {"extensions/stations.c": {"        Py_XDECREF(name);\n": ""}},

@@ -60,6 +60,8 @@ def agree(data: bytes, **arguments) -> None:
         assert {type(value) for row in found.values() for value in row[:3]} <= {float}
         assert {type(row) for row in found.values()} <= {tuple}
         assert repr(found) == repr(expected)  # 0.0 is not -0.0
+    part = outcome(snek.stations_part, data, **arguments)
+    assert repr(part) == repr(outcome(twins.stations_part, data))  # no number of another type either
 
 
 # ---- what a line is ----

@@ -70,14 +70,30 @@ def tenths(data: bytes) -> dict[str, list[int]]:
     return dict(sorted(found.items()))
 
 
+def mean(total: int, count: int) -> float:
+    """Return the mean of so many tenths, in degrees; halves are rounded towards positive infinity."""
+    return math.floor(Fraction(total, count) + Fraction(1, 2)) / 10
+
+
 def stations(data: bytes) -> dict[str, tuple[float, float, float, int]]:
-    """Return {name: (min, mean, max, count)}, sorted; halves are rounded towards positive infinity."""
+    """Return {name: (min, mean, max, count)}, sorted."""
     return {
-        name: (
-            min(values) / 10,
-            math.floor(Fraction(sum(values), len(values)) + Fraction(1, 2)) / 10,
-            max(values) / 10,
-            len(values),
-        )
+        name: (min(values) / 10, mean(sum(values), len(values)), max(values) / 10, len(values))
         for name, values in tenths(data).items()
     }
+
+
+def stations_part(data: bytes) -> dict[str, tuple[int, int, int, int]]:
+    """Return {name: (min, sum, max, count)}, sorted, in tenths of a degree."""
+    return {
+        name: (min(values), sum(values), max(values), len(values)) for name, values in tenths(data).items()
+    }
+
+
+def stations_merge(parts: list[dict[str, tuple[int, int, int, int]]]) -> dict[str, tuple]:
+    """Return {name: (min, mean, max, count)}, sorted."""
+    merged = {}
+    for name in sorted({name for part in parts for name in part}):
+        lows, totals, highs, counts = zip(*(part[name] for part in parts if name in part), strict=True)
+        merged[name] = (min(lows) / 10, mean(sum(totals), sum(counts)), max(highs) / 10, sum(counts))
+    return merged

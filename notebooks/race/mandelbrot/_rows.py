@@ -9,11 +9,14 @@ ctypes releases the GIL during the call, so the threads run side by side.
 """
 
 import ctypes
+import importlib
 import itertools
 import os
+import pathlib
 import shlex
 import shutil
 import subprocess
+import sys
 import threading
 
 ROWS = 8  # a thread takes so many at a time: few enough for all threads to finish together, enough that the call costs nothing
@@ -50,6 +53,34 @@ def build(command, run=subprocess.run):
     if done.returncode:
         raise RuntimeError("{} failed:\n{}".format(" ".join(command), done.stdout + done.stderr))
     return done.stdout.strip()
+
+
+def c_library(source, options, folder):
+    """Compile a C file with these options into a shared library, unless it is there already. Return its path."""
+    library = folder / pathlib.Path(source).with_suffix(".so").name
+    if not library.exists():
+        build([*compiler(), *options, "-shared", "-fPIC", "-o", library, source])
+    return library
+
+
+def cython_runner(source, task, threads, folder):
+    """Compile a Cython file that needs OpenMP. Return the callable that draws the whole picture with its `mandelbrot`."""
+    import numpy
+
+    with_openmp()
+    shutil.copy2(source, folder)
+    build([sys.executable, "-m", "Cython.Build.Cythonize", "-i", folder / pathlib.Path(source).name])
+    sys.path.insert(0, str(folder))
+    compiled = importlib.import_module(pathlib.Path(source).stem)
+    window = task.xmin, task.xmax, task.ymin, task.ymax
+
+    def run():
+        counts = numpy.empty((task.height, task.width), numpy.int32)
+        compiled.mandelbrot(counts, *window, task.max_iter, threads)
+        return counts
+
+    run()
+    return run
 
 
 def mojo(arguments):

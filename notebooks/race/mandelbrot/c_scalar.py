@@ -23,8 +23,5 @@ def version():
 def prepare(task, threads, folder):
     import _rows
 
-    library = folder / "c_scalar.so"
     source = pathlib.Path(__file__).with_name("c_scalar.c")
-    if not library.exists():
-        _rows.build([*_rows.compiler(), "-O3", "-std=c11", "-shared", "-fPIC", "-o", library, source])
-    return _rows.runner(library, task, threads)
+    return _rows.runner(_rows.c_library(source, ["-O3", "-std=c11"], folder), task, threads)

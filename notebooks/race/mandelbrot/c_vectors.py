@@ -25,9 +25,9 @@ def version():
 def prepare(task, threads, folder):
     import _rows
 
-    library = folder / "c_vectors.so"
     source = pathlib.Path(__file__).with_name("c_vectors.c")
-    options = ["-O3", "-march=native", "-std=c11", "-ffp-contract=fast"]
-    if not library.exists():
-        _rows.build([*_rows.compiler(), *options, "-shared", "-fPIC", "-o", library, source])
-    return _rows.runner(library, task, threads)
+    return _rows.runner(
+        _rows.c_library(source, ["-O3", "-march=native", "-std=c11", "-ffp-contract=fast"], folder),
+        task,
+        threads,
+    )

@@ -5,6 +5,8 @@ Tried: the loop over the steps inside the loop over the points (1.2 times as lon
 16 steps, -funroll-loops, -mprefer-vector-width=512.
 """
 
+import pathlib
+
 NAME = "Cython, blocked"
 SOURCE = "https://cython.readthedocs.io/en/latest/src/userguide/language_basics.html#c-arrays"
 REQUIRES = ("Cython", "setuptools", "numpy")
@@ -22,25 +24,6 @@ def version():
 
 
 def prepare(task, threads, folder):
-    import pathlib
-    import shutil
-    import sys
-
     import _rows
-    import numpy
 
-    _rows.with_openmp()
-    shutil.copy2(pathlib.Path(__file__).with_name("blocked_rows.pyx"), folder)
-    _rows.build([sys.executable, "-m", "Cython.Build.Cythonize", "-i", folder / "blocked_rows.pyx"])
-    sys.path.insert(0, str(folder))
-    import blocked_rows
-
-    window = task.xmin, task.xmax, task.ymin, task.ymax
-
-    def run():
-        counts = numpy.empty((task.height, task.width), numpy.int32)
-        blocked_rows.mandelbrot(counts, *window, task.max_iter, threads)
-        return counts
-
-    run()
-    return run
+    return _rows.cython_runner(pathlib.Path(__file__).with_name("blocked_rows.pyx"), task, threads, folder)
