@@ -198,6 +198,37 @@ def test_quota(kernels, tmp_path, membership, files, cpus):
         assert found > 0
 
 
+def files_left_open(kernels, folder) -> int:
+    """Return how many more files are open after 20 questions for the quota than before."""
+    kernels.cpus_in_quota.restype = ctypes.c_double
+    (folder / "membership").write_text("0::/a\n")
+    (folder / "a").mkdir()
+    (folder / "a" / "cpu.max").write_text("150000 100000")
+    before = len(os.listdir("/dev/fd"))
+    for _ in range(20):
+        assert kernels.cpus_in_quota(str(folder / "membership").encode(), str(folder).encode()) == 1.5
+    return len(os.listdir("/dev/fd")) - before
+
+
+def test_the_quota_leaves_no_file_open(kernels, tmp_path):
+    """cpus_usable reads it once a second, too seldom for the hunt for leaks."""
+    assert files_left_open(kernels, tmp_path) == 0
+
+
+@pytest.mark.mutant
+@pytest.mark.parametrize("after", ["return smallest;", "return count;"])
+def test_a_file_left_open_is_found(after, tmp_path):
+    plant = {"kernels/cpus.c": {f"    fclose(stream);\n    {after}": f"    {after}"}}
+    library = builds.program(
+        f"kernels-leak-{after[7:-1]}",
+        FILES[1:],
+        *("-shared", "-fPIC"),
+        cc=builds.compiler(),
+        plant={**builds.PORTABLE_ONLY, **plant},
+    )
+    assert files_left_open(ctypes.CDLL(str(library)), tmp_path) == 20
+
+
 def test_usable_cpus(kernels):
     assert 1 <= kernels.cpus_usable() <= kernels.cpus_in_affinity()
     assert kernels.cpus_usable_recently() in (0, kernels.cpus_usable())  # 0: a second later

@@ -226,11 +226,6 @@ LEAKS = {
         "good",
         "blocks of Python's memory",
     ),
-    "a file": (
-        {"kernels/cpus.c": {"    fclose(stream);\n    return smallest;": "    return smallest;"}},
-        "good",
-        "file descriptors",
-    ),
 }
 
 
