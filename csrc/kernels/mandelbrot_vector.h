@@ -316,10 +316,10 @@ locate_points(stream *self)
     }
 }
 
-/* Takes the first steps of the next `pixels` points, which follow each other in memory. `narrow` is a constant where this
-   is called: a question at each batch would cost the others a twentieth of their time. */
+/* Takes the first steps of the next `pixels` points, which follow each other in memory. `is_narrow` is a constant where
+   this is called: a question at each batch would cost the others a twentieth of their time. */
 INLINE void
-begin_segment(stream *self, ptrdiff_t row, ptrdiff_t pixels, bool narrow)
+begin_segment(stream *self, ptrdiff_t row, ptrdiff_t pixels, bool is_narrow)
 {
     const mandelbrot_picture *picture = self->picture;
     double dy = picture->ymax - picture->ymin;
@@ -337,7 +337,7 @@ begin_segment(stream *self, ptrdiff_t row, ptrdiff_t pixels, bool narrow)
         FOR_EACH(k, SIDE)
         {
             g[k].zr = g[k].cr = load(self->cr + at + k * LANES); /* the first step leads from 0 to c */
-            g[k].zi = g[k].ci = narrow ? load(self->ci + at + k * LANES) : ci;
+            g[k].zi = g[k].ci = is_narrow ? load(self->ci + at + k * LANES) : ci;
             g[k].pixel = (vector)(pixel + (int64_t)(at + k * LANES));
             n[k] = integers_of(1);
         }

@@ -196,26 +196,41 @@ block_first(block self, unsigned n, uint64_t *low, uint64_t *high)
 
 /* ---- one line ---- */
 
+/* "00.0\n" as a word. With it, exclusive or makes of the text "12.3\n" the bytes 1, 2, 0, 3, 0: its digits as numbers,
+   and zero where the text must be what it is. What follows the "\n" is in the upper three bytes; nobody looks at them. */
+#define ZERO_DEGREES UINT64_C(0x0a302e3030)
+
+/* Is that what the word holds? A digit is less than 16, and less than 16 with 6 added; the others are zero. */
+ALWAYS_INLINE bool
+digits_good(uint64_t digits)
+{
+    return (((digits + UINT64_C(0x0006000606)) | digits) & UINT64_C(0xfff0fff0f0)) == 0;
+}
+
+/* One multiplication: 100, 10 and 1 times the digits meet in bits 24 to 33. What else it makes is above or below. */
+ALWAYS_INLINE int
+digits_value(uint64_t digits)
+{
+    return (int)(digits * (100 << 24 | 10 << 16 | 1) >> 24 & 0x3ff);
+}
+
 /* Reads a temperature that a mere "\n" ends; in tenths. False: it is of another form, or wrong. */
 ALWAYS_INLINE bool
 tenths_read(const uint8_t *text, int *tenths, const uint8_t **next)
 {
     uint64_t word = load_word(text);
-    uint64_t minus = (uint8_t)word == '-';
+    uint64_t minus = (uint8_t)word == '-'; /* 0 or 1, as the next one: numbers to reckon with, not branches */
 
     word >>= minus * 8;
     uint64_t one_digit = (word & 0xff00) == '.' << 8;
-    word = one_digit ? word << 8 | '0' : word;
-    /* "12.3\n" now, behind which anything may follow; the digits as numbers, the rest zero: */
-    word ^= UINT64_C(0x0a302e3030);
-    /* 10 to 15 + 6 shows in the upper four bits of a byte, more than 15 does by itself. */
-    if (UNLIKELY((((word + UINT64_C(0x0006000606)) | word) & UINT64_C(0xfff0fff0f0)) != 0)) {
+    word = one_digit ? word << 8 | '0' : word; /* "5.3\n" is "05.3\n" now */
+
+    uint64_t digits = word ^ ZERO_DEGREES;
+    if (UNLIKELY(!digits_good(digits))) {
         return false;
     }
-    /* 100, 10 and 1 times the digits meet in bits 24 to 33; what else the multiplication makes is above or below. */
-    int absolute = (int)(word * (100 << 24 | 10 << 16 | 1) >> 24 & 0x3ff);
-
-    *tenths = (absolute ^ -(int)minus) + (int)minus;
+    int absolute = digits_value(digits);
+    *tenths = (absolute ^ -(int)minus) + (int)minus; /* negative where minus is 1 */
     *next = text + 5 + minus - one_digit;
     return true;
 }
@@ -485,54 +500,81 @@ table_probe(const table *self, const uint8_t *name, size_t length, prefix start,
     }
 }
 
-/* Makes room for one more name. */
+/* Makes room for one more entry. False: no memory. */
+static bool
+table_reserve_entry(table *self)
+{
+    if (self->count < self->capacity) {
+        return true;
+    }
+    if (self->capacity > UINT32_MAX / 2 || self->capacity > SIZE_MAX / 2 / sizeof(entry)) {
+        return false;
+    }
+    entry *entries = realloc(self->entries, 2 * self->capacity * sizeof(entry));
+    if (entries == NULL) {
+        return false;
+    }
+    self->entries = entries;
+    self->capacity *= 2;
+    return true;
+}
+
+/* Makes room for the bytes of one more name. False: no memory. */
+static bool
+table_reserve_bytes(table *self, size_t length)
+{
+    if (self->room - self->used >= length + 1) {
+        return true;
+    }
+    if (self->room > SIZE_MAX / 4) {
+        return false;
+    }
+    uint8_t *names = realloc(self->names, 2 * self->room + NAMES_PADDING);
+    if (names == NULL) {
+        return false;
+    }
+    self->names = names;
+    self->room *= 2;
+    return true;
+}
+
+/* Makes room for one more number of an entry: twice the slots when they get full, and every name in its new slot. */
+static stations_status
+table_reserve_slot(table *self, checkpoint *check)
+{
+    if (self->count < table_slots(self) / SLOTS_PER_NAME) {
+        return STATIONS_DONE;
+    }
+    table larger = *self;
+
+    larger.shift--;
+    larger.slots = calloc(table_slots(&larger), sizeof(*larger.slots));
+    if (larger.slots == NULL) {
+        return STATIONS_NO_MEMORY;
+    }
+    for (size_t k = 1; k < self->count; k++) {
+        const entry *moved = &self->entries[k];
+        uint32_t *slot = table_probe(&larger, self->names + moved->where, moved->length, moved->prefix, check);
+
+        if (slot == NULL || checkpoint_spend(check, 8)) {
+            free(larger.slots);
+            return STATIONS_STOPPED;
+        }
+        *slot = (uint32_t)k;
+    }
+    free(self->slots);
+    *self = larger;
+    return STATIONS_DONE;
+}
+
+/* Makes room for one more name of that length. */
 static stations_status
 table_reserve(table *self, size_t length, checkpoint *check)
 {
-    if (self->count == self->capacity) {
-        if (self->capacity > UINT32_MAX / 2 || self->capacity > SIZE_MAX / 2 / sizeof(entry)) {
-            return STATIONS_NO_MEMORY;
-        }
-        entry *entries = realloc(self->entries, 2 * self->capacity * sizeof(entry));
-        if (entries == NULL) {
-            return STATIONS_NO_MEMORY;
-        }
-        self->entries = entries;
-        self->capacity *= 2;
+    if (!table_reserve_entry(self) || !table_reserve_bytes(self, length)) {
+        return STATIONS_NO_MEMORY;
     }
-    if (self->room - self->used < length + 1) {
-        if (self->room > SIZE_MAX / 4) {
-            return STATIONS_NO_MEMORY;
-        }
-        uint8_t *names = realloc(self->names, 2 * self->room + NAMES_PADDING);
-        if (names == NULL) {
-            return STATIONS_NO_MEMORY;
-        }
-        self->names = names;
-        self->room *= 2;
-    }
-    if (self->count >= table_slots(self) / SLOTS_PER_NAME) {
-        table larger = *self;
-
-        larger.shift--;
-        larger.slots = calloc(table_slots(&larger), sizeof(*larger.slots));
-        if (larger.slots == NULL) {
-            return STATIONS_NO_MEMORY;
-        }
-        for (size_t k = 1; k < self->count; k++) {
-            const entry *moved = &self->entries[k];
-            uint32_t *slot = table_probe(&larger, self->names + moved->where, moved->length, moved->prefix, check);
-
-            if (slot == NULL || checkpoint_spend(check, 8)) {
-                free(larger.slots);
-                return STATIONS_STOPPED;
-            }
-            *slot = (uint32_t)k;
-        }
-        free(self->slots);
-        *self = larger;
-    }
-    return STATIONS_DONE;
+    return table_reserve_slot(self, check);
 }
 
 /* Finds a name, or enters it if it is a good one; 15 bytes behind it must be readable, and the first of them a ';'. */
@@ -651,40 +693,41 @@ next_line(const uint8_t *place, const uint8_t *end)
     return newline == NULL ? end : newline + 1;
 }
 
-/* Counts the lines from begin to end, where one begins and one ended. False: self->status says why not. */
-static bool
-worker_lines(worker *self, const uint8_t *begin, const uint8_t *end)
+/* Counts the lines from `line` to `end`, one after the other. False: self->status says why not. */
+ALWAYS_INLINE bool
+worker_lines_in_turn(worker *self, const uint8_t *line, const uint8_t *end)
 {
-    ptrdiff_t third = (end - begin) / 3;
-    const uint8_t *a = begin, *b = end, *c = end;
-
-    if (third > 0) {
-        b = next_line(begin + third, end);
-        c = next_line(begin + 2 * third, end);
-    }
-    const uint8_t *a_end = b, *b_end = c;
-
-    while (a < a_end && b < b_end && c < end) {
-        if (!worker_line_fast(self, &a) || !worker_line_fast(self, &b) || !worker_line_fast(self, &c)) {
-            return false;
-        }
-    }
-    while (a < a_end) {
-        if (!worker_line_fast(self, &a)) {
-            return false;
-        }
-    }
-    while (b < b_end) {
-        if (!worker_line_fast(self, &b)) {
-            return false;
-        }
-    }
-    while (c < end) {
-        if (!worker_line_fast(self, &c)) {
+    while (line < end) {
+        if (!worker_line_fast(self, &line)) {
             return false;
         }
     }
     return true;
+}
+
+/* Counts the lines from begin to end, where one begins and one ended. False: self->status says why not.
+   They are cut into three parts of about a third of the bytes each. A line of each is counted in turn until one part is
+   at its end; then what is left of each, by itself. Of a few bytes all lines are in the first part. */
+static bool
+worker_lines(worker *self, const uint8_t *begin, const uint8_t *end)
+{
+    ptrdiff_t third = (end - begin) / 3;
+    const uint8_t *in_first = begin, *in_second = end, *in_last = end;
+
+    if (third > 0) {
+        in_second = next_line(begin + third, end);
+        in_last = next_line(begin + 2 * third, end);
+    }
+    const uint8_t *first_end = in_second, *second_end = in_last;
+
+    while (in_first < first_end && in_second < second_end && in_last < end) {
+        if (!worker_line_fast(self, &in_first) || !worker_line_fast(self, &in_second) ||
+            !worker_line_fast(self, &in_last)) {
+            return false;
+        }
+    }
+    return worker_lines_in_turn(self, in_first, first_end) && worker_lines_in_turn(self, in_second, second_end) &&
+           worker_lines_in_turn(self, in_last, end);
 }
 
 /* Finds the first malformed line from begin on, where there is one. `offset` is that of begin. */
