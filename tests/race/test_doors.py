@@ -184,7 +184,7 @@ def moved(work, until: bool) -> bool:
     other.start()
     sys.setswitchinterval(1000)
     try:
-        for _ in range(50 if until else 3):
+        for _ in range(50 if until else 5):
             before = seen[0]
             work()
             if seen[0] != before:
@@ -200,10 +200,10 @@ def moved(work, until: bool) -> bool:
 @pytest.mark.parametrize("name", sorted(KERNELS - {"nop"}))
 def test_the_gil_is_released_as_the_door_states(door, name):
     run, released = kernel(door, name), name in door.module.RELEASES
-    n, values, side = (30, 1_000_000, 128) if released else (18, 10_000, 16)
-    doubles, counts = array.array("d", bytes(8 * values)), grid(side, side)
+    # A millisecond in C each: long enough that the other thread wakes up within one of a few calls.
+    doubles, counts = array.array("d", bytes(8 * 1_000_000)), grid(64, 64)
     work = {
-        "fib": lambda: run(n),
+        "fib": lambda: run(30),
         "total": lambda: run(doubles),
         "mandelbrot": lambda: run(counts, *WINDOW.values(), 500),
     }

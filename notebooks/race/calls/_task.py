@@ -26,7 +26,7 @@ DRIVER = Path(__file__).with_name("_driver.py")
 
 def tasks(*, quick: bool = False) -> list[Task]:
     """Many calls of nop; then one call each of fib, total and mandelbrot."""
-    calls, n, values, size = (100_000, 18, 100_000, 48) if quick else (1_000_000, 25, 1_000_000, 128)
+    calls, n, values, size = (100_000, 18, 100_000, 48) if quick else (250_000, 25, 1_000_000, 128)
     fibs = [0, 1]
     while len(fibs) < n + 2:
         fibs.append(fibs[-1] + fibs[-2])
