@@ -109,18 +109,15 @@ _Static_assert(BATCH <= SEGMENT, "a list has room for two batches and a register
    begins a block, so its orbit does not depend on the lane it is in. */
 #define TAKE_TURN(k, count, before, zr, zi, cr, ci)                                                                    \
     do {                                                                                                               \
-        FOR_EACH(k, count)                                                                                             \
-        {                                                                                                              \
+        FOR_EACH (k, count) {                                                                                          \
             before;                                                                                                    \
             STEP(zr, zi, cr, ci);                                                                                      \
         }                                                                                                              \
-        FOR_EACH(k, count)                                                                                             \
-        {                                                                                                              \
+        FOR_EACH (k, count) {                                                                                          \
             before;                                                                                                    \
             OTHER_STEP(zr, zi, cr, ci);                                                                                \
         }                                                                                                              \
-        FOR_EACH(k, count)                                                                                             \
-        {                                                                                                              \
+        FOR_EACH (k, count) {                                                                                          \
             before;                                                                                                    \
             OTHER_STEP(zr, zi, cr, ci);                                                                                \
         }                                                                                                              \
@@ -223,8 +220,7 @@ replay(const stream *self, points *from, int steps)
     integers n[SIDE];
 
     from->count -= count;
-    FOR_EACH(k, SIDE)
-    {
+    FOR_EACH (k, SIDE) {
         g[k] = points_load(from, from->count + k * LANES);
         n[k] = integers_of(0);
     }
@@ -334,8 +330,7 @@ begin_segment(stream *self, ptrdiff_t row, ptrdiff_t pixels, bool is_narrow)
         integers n[SIDE];
         unsigned any = 1;
 
-        FOR_EACH(k, SIDE)
-        {
+        FOR_EACH (k, SIDE) {
             g[k].zr = g[k].cr = load(self->cr + at + k * LANES); /* the first step leads from 0 to c */
             g[k].zi = g[k].ci = is_narrow ? load(self->ci + at + k * LANES) : ci;
             g[k].pixel = (vector)(pixel + (int64_t)(at + k * LANES));
@@ -345,19 +340,16 @@ begin_segment(stream *self, ptrdiff_t row, ptrdiff_t pixels, bool is_narrow)
             unsigned in[SIDE];
 
             for (int t = 0; t < TURN; t++) {
-                FOR_EACH(k, SIDE)
-                {
+                FOR_EACH (k, SIDE) {
                     FIRST_STEP(g[k], n[k], in[k]);
                 }
             }
             any = 0;
-            FOR_EACH(k, SIDE)
-            {
+            FOR_EACH (k, SIDE) {
                 any |= in[k];
             }
         }
-        FOR_EACH(k, SIDE)
-        {
+        FOR_EACH (k, SIDE) {
             begin(self, &g[k], n[k], pixels - at - k * LANES);
         }
     }
@@ -375,15 +367,13 @@ grow(stream *self, int from)
     for (int at = from; at < end; at += BATCH) {
         group start[SIDE], g[SIDE];
 
-        FOR_EACH(k, SIDE)
-        {
+        FOR_EACH (k, SIDE) {
             g[k] = start[k] = points_load(waiting, at + k * LANES);
         }
         for (int s = 0; s < YOUNG; s += TURN) {
             TAKE_TURN(k, SIDE, (void)0, g[k].zr, g[k].zi, g[k].cr, g[k].ci);
         }
-        FOR_EACH(k, SIDE)
-        {
+        FOR_EACH (k, SIDE) {
             unsigned present = first_lanes(end - at - k * LANES);
             unsigned stay = bounded(g[k].zr, g[k].zi);
 
@@ -568,16 +558,14 @@ compute(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *
         store(self.waiting.left + i, (vector)integers_of(picture->max_iter - FIRST - YOUNG));
         store(self.young.left + i, (vector)integers_of(picture->max_iter - FIRST));
     }
-    FOR_EACH(k, VECTORS)
-    {
+    FOR_EACH (k, VECTORS) {
         busy[k] = refill(&self, &groups[k], ALL_LANES);
         any |= busy[k];
     }
     while (any != 0 && !self.stopped) {
         vector zr[VECTORS], zi[VECTORS], cr[VECTORS], ci[VECTORS];
 
-        FOR_EACH(k, VECTORS)
-        {
+        FOR_EACH (k, VECTORS) {
             zr[k] = groups[k].zr;
             zi[k] = groups[k].zi;
             cr[k] = groups[k].cr;
@@ -587,8 +575,7 @@ compute(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *
             TAKE_TURN(k, VECTORS, (void)0, zr[k], zi[k], cr[k], ci[k]);
         }
         any = 0;
-        FOR_EACH(k, VECTORS)
-        {
+        FOR_EACH (k, VECTORS) {
             busy[k] = settle(&self, &groups[k], busy[k], zr[k], zi[k]);
             any |= busy[k];
         }

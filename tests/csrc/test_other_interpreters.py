@@ -19,7 +19,7 @@ FILES = [
     *("test_snek.py", "test_snek_threads.py", "test_snek_processes.py"),
     *("test_stations.py", "test_stations_parts.py", "test_stations_processes.py"),
 ]
-NEEDED = ["setuptools", "pytest", "hypothesis"]
+NEEDED = ["setuptools>=77", "pytest", "hypothesis"]
 ABOUT = """
 import json, sys, sysconfig
 print(json.dumps([

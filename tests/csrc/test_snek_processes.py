@@ -20,10 +20,19 @@ def blank(height, width):
 # 3.13t may find it locked for ever, by a thread that it doesn't have (seen).
 RIGHT = b"".join(array.array("i", row) for row in twins.mandelbrot(40, 50, max_iter=60))
 
+# So long that helpers are invited, and drawn by one thread: without helpers.
+LONG = {"xmin": -0.8, "xmax": 0.2, "ymin": -0.5, "ymax": 0.5, "max_iter": 500}
+ALONE = blank(60, 60)
+snek.mandelbrot(ALONE, **LONG, threads=1)
+ALONE = ALONE.tobytes()
+
 def check(threads=2):
     out = blank(40, 50)
     snek.mandelbrot(out, max_iter=60, threads=threads)
     assert out.tobytes() == RIGHT
+    out = blank(60, 60)
+    snek.mandelbrot(out, **LONG, threads=threads)
+    assert out.tobytes() == ALONE
 """
 
 # ---- Ctrl-C ----
