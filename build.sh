@@ -17,8 +17,8 @@ Usage: ./build.sh [COMMAND]
   lab                     open the course in JupyterLab; what you get without a command
   run [NN ...] [--save]   execute notebooks, all of them or those numbered NN; --save keeps the outputs
   test [PYTEST ARGS]      run the tests
-  bench [RACE] [--quick]  race Numba, Mojo, Polars... and ours, on mandelbrot, stations or both; table here, figure and CSV in
-                          build/; bench --help has more
+  bench [RACE] [--quick]  race Numba, Mojo, Polars... and ours, on mandelbrot, stations or
+                          calls (ctypes, cffi...), or on all; table here, figure and CSV in build/; bench --help has more
   setup [--peers]         only make the environment; --peers adds the systems that the race compares with
   doctor                  what this machine has and lacks for the course, and how to get it
   clean                   remove what build.sh made

@@ -1,5 +1,6 @@
 """The race: competitors that do the same job, each in a process of its own, in interleaved rounds.
 
+    calls/                      what a call costs; its competitors are the doors of csrc/doors
     mandelbrot/, stations/      a folder a race: its task in _task.py, and one small file a competitor
     task.py                     what a race's _task.py holds
     contract.py                 what a competitor's file holds

@@ -22,6 +22,7 @@ whatever interpreter can host it (PyPy, Python 3.9 or newer), in a process of it
 `prepare` raises ImportError, or an exception class of its own named Unavailable, with the reason, where something is missing:
 the competitor is skipped. Any other exception is a failure of the race, as a wrong result is, and so are far more busy cores
 than `threads`.
+A door of csrc/doors (NAME_door.py) has `build(folder)` in place of `prepare`: see calls/_task.py.
 What `task` holds and `run` returns: `_task.py` in the folder of its race.
 """
 
@@ -33,12 +34,17 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 
 REQUIRED = {"NAME": str, "SOURCE": str, "REQUIRES": tuple, "PYTHON": str, "THREADS": str, "WORK": str}
+DOOR = {
+    "THREADS": "one",
+    "WORK": "all",
+}  # what a door, NAME_door.py, need not say; it has `build(folder)` for `prepare`
 OPTIONAL = {"FILES": (), "OURS": False, "CEILING": False}
 
 
@@ -61,6 +67,7 @@ class Competitor:
     files: tuple[Path, ...]  # all of them, its own first
     ours: bool
     ceiling: bool
+    shared: tuple[Path, ...] = ()  # what it is compiled from and did not bring: no lines of its own
 
     @property
     def key(self) -> str:
@@ -74,13 +81,36 @@ class Competitor:
 
     @property
     def digest(self) -> str:
-        """A fingerprint of its source files."""
-        return hashlib.sha256(b"\0".join(file.read_bytes() for file in self.files)).hexdigest()[:10]
+        """A fingerprint of its source files, the shared ones included."""
+        every = (*self.files, *self.shared)
+        return hashlib.sha256(b"\0".join(file.read_bytes() for file in every)).hexdigest()[:10]
 
 
 def competitors(race: str, folder: Path = HERE) -> list[Competitor]:
     """All competitors of a race, by file name. Raises BrokenContract for a file that is none."""
-    return [read(path) for path in sorted((folder / race).glob("*.py")) if not path.name.startswith("_")]
+    found = [read(path) for path in sorted((folder / race).glob("*.py")) if not path.name.startswith("_")]
+    task = folder / race / "_task.py"
+    said = _literals(task, {"COMPETITORS", "SHARED"}) if task.exists() else {}
+    if "COMPETITORS" in said:
+        shared = tuple(path for pattern in said.get("SHARED", ()) for path in _beside(task, pattern))
+        found += [replace(read(path), shared=shared) for path in _beside(task, said["COMPETITORS"])]
+    return found
+
+
+def _beside(path: Path, pattern: str) -> list[Path]:
+    """The files that a pattern relative to a file's folder means, sorted."""
+    return sorted((path.parent / pattern).resolve().parent.glob(Path(pattern).name))
+
+
+def _literals(path: Path, names: set[str]) -> dict[str, Any]:
+    """The plain values of these constants in a file that is not run."""
+    return {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse(path.read_text(encoding="utf-8"), str(path)).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id in names
+    }
 
 
 def read(path: Path) -> Competitor:
@@ -93,7 +123,8 @@ def read(path: Path) -> Competitor:
     about = ast.get_docstring(tree)
     if not about:
         raise complain("no docstring")
-    found = dict(OPTIONAL)
+    door = path.stem.endswith("_door")
+    found = {**OPTIONAL, **(DOOR if door else {})}
     for node, name in _constants(tree):
         try:
             found[name] = ast.literal_eval(node.value)
@@ -107,11 +138,11 @@ def read(path: Path) -> Competitor:
     if found["PYTHON"] != "pypy" and not re.fullmatch(r"[<>]=?3\.\d+(,[<>]=?3\.\d+)*", found["PYTHON"]):
         raise complain(f"PYTHON is {found['PYTHON']!r}: bounds like '>=3.11,<3.14', or 'pypy'")
     functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    if missing := {"version", "prepare"} - functions:
+    if missing := {"version", "build" if door else "prepare"} - functions:
         raise complain(f"no function {' and '.join(sorted(missing))}")
     files = [path]
     for pattern in found["FILES"]:
-        beside = sorted((path.parent / pattern).resolve().parent.glob(Path(pattern).name))
+        beside = _beside(path, pattern)
         if not beside:
             raise complain(f"FILES names {pattern}, which is not there")
         files += beside

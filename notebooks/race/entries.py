@@ -29,6 +29,7 @@ print(json.dumps([platform.python_implementation(), sys.version_info[:3],
                   [name for name in sys.argv[1:] if importlib.util.find_spec(name)]]))
 """
 INSTALL = cures.PEERS
+COURSE = {"cffi", "Cython", "numpy", "setuptools", "snek"}  # plain ./build.sh setup brings these
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def host_of(competitor: Competitor, modules: tuple[str, ...]) -> str | Skipped:
     if lacking is None:
         return Skipped(competitor.name, f"needs Python {competitor.python}, and none is set up", INSTALL)
     reason = f"{' and '.join(sorted(lacking))} {'is' if len(lacking) == 1 else 'are'} not installed"
-    return Skipped(competitor.name, reason, INSTALL)
+    return Skipped(competitor.name, reason, cures.SETUP if lacking <= COURSE else INSTALL)
 
 
 def _pypy(competitor: Competitor, modules: tuple[str, ...]) -> str | Skipped:

@@ -4,7 +4,7 @@ Standard library only, Python 3.9 or newer: PyPy or whatever interpreter a compe
 through a copy of stdout; what the competitor prints lands on stderr, so a talkative library cannot garble them. While it waits
 for a command this process sleeps in read().
 
-    {"do": "prepare", "path": ..., "task": {...}, "threads": 2, "folder": ...}   build and warm up
+    {"do": "prepare", "path": ..., "task": {...}, "threads": 2, "folder": ..., "driver": ...}   build and warm up
     {"do": "run", "calls": 3}                                                   seconds and processor seconds for one call
     {"do": "result", "path": ...}                                               write what the last run returned
 
@@ -44,7 +44,11 @@ def prepare(command):
     slug = re.sub(r"[^\w.]+", "-", version)[:40] + "-" + hashlib.sha256(version.encode()).hexdigest()[:6]
     folder = pathlib.Path(command["folder"], slug)
     folder.mkdir(parents=True, exist_ok=True)
-    run = competitor.prepare(types.SimpleNamespace(**command["task"]), command["threads"], folder)
+    job = types.SimpleNamespace(**command["task"]), command["threads"], folder
+    if command.get("driver") and not hasattr(competitor, "prepare"):
+        run = load(command["driver"]).prepare(competitor, *job)
+    else:
+        run = competitor.prepare(*job)
     seconds = time.perf_counter() - begin
     first = folder / "first-build.json"
     # Whoever comes later finds the compiled files; the table tells what the first had to pay.

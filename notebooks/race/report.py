@@ -35,20 +35,26 @@ class Table(Shown):
         self.outcome = outcome
 
     def _columns(self) -> tuple[list[str], list[bool]]:
-        rate = ["rows/s", "B/s"] if self.outcome.task.size else ["per thread"]
+        task = self.outcome.task
+        rate = ["rows/s", "B/s"] if task.size else [task.each or "per thread"]
+        compared = ["to ours", "99 % interval"] if self._compared else []
         header = [
             "",
             "time",
-            "to ours",
-            "99 % interval",
+            *compared,
             *rate,
-            "ceiling",
+            *(["ceiling"] if task.ceiling else []),
             "lines",
             "build",
             "memory",
             "rounds",
         ]
-        return header, [False, True, True, False, *[True] * (len(header) - 4)]
+        return header, [name not in ("", "99 % interval") for name in header]
+
+    @property
+    def _compared(self) -> bool:
+        """Is anybody here ours, to compare the others with?"""
+        return any(self.outcome.ours(each.entry.threads) for each in self.outcome.runners)
 
     def _row(self, runner: Runner, first: bool) -> list[str]:
         """One runner; `first`: of its competitor's."""
@@ -59,19 +65,23 @@ class Table(Shown):
         rates = (
             [si(rate, "").strip(), si(task.size / runner.median, "B/s")]
             if task.size
-            else [si(rate / threads, "").strip()]
+            else [duration(1 / rate) if task.each else si(rate / threads, "").strip()]
         )
         competitor = runner.entry.competitor
         if competitor.ceiling:
-            blanks = [""] * (len(self._columns()[0]) - 4 - len(rates))
-            return [f"ceiling: {competitor.name}", duration(runner.median), "", "", *rates, *blanks]
+            compared = ["", ""] if self._compared else []
+            found = [f"ceiling: {competitor.name}", duration(runner.median), *compared, *rates]
+            return [*found, *[""] * (len(self._columns()[0]) - len(found))]
+        compared = [
+            times(ratio.value) if ratio else "",
+            "baseline" if runner is ours else interval(ratio, len(runner.seconds)) if ratio else "",
+        ]
         return [
             f"**{competitor.name}**" if competitor.ours else competitor.name,
             duration(runner.median),
-            times(ratio.value) if ratio else "",
-            "baseline" if runner is ours else interval(ratio, len(runner.seconds)) if ratio else "",
+            *(compared if self._compared else []),
             *rates,
-            f"{share:.1%}" if share is not None else "",
+            *([f"{share:.1%}" if share is not None else ""] if task.ceiling else []),
             f"{competitor.lines:,}",
             duration(build) if first and build is not None else "",
             si(runner.memory, "B"),
@@ -108,13 +118,17 @@ class Table(Shown):
         found = [
             "time: the median of the rounds, for one job. Each competitor has a process of its own, its result is checked first,"
             " and in a round all take their turns in shuffled order.",
-            "to ours: its time divided by that of ours with as many threads. 2.00x takes twice as long, 0.500x half as long."
-            " Then the 99 % interval of this ratio.",
         ]
-        if not task.size:
+        if self._compared:
+            found.append(
+                "to ours: its time divided by that of ours with as many threads. 2.00x takes twice as long, 0.500x half as long."
+                " Then the 99 % interval of this ratio."
+            )
+        if not task.size and not task.each:
             found.append(f"per thread: {task.unit}/s, divided by the number of threads.")
+        if task.ceiling:
+            found.append(f"ceiling: how much of it is reached. {task.ceiling.note}.")
         found += [
-            f"ceiling: how much of it is reached. {task.ceiling.note}.",
             "lines: of code, all source files of its own together, without comments, docstrings and blank lines.",
             "build: to import, compile and warm up (some do the job once) with nothing compiled yet; shown once a competitor."
             " Ours is compiled by ./build.sh setup.",

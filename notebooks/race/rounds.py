@@ -82,7 +82,7 @@ class Outcome:
 
     def of_ceiling(self, runner: Runner) -> float | None:
         """The share of that ceiling that its rate is. None also for what skips some of the work: the ceiling is of all of it."""
-        ceiling = self.ceiling(runner.entry.threads)
+        ceiling = self.ceiling(runner.entry.threads) if self.task.ceiling else None
         if ceiling is None or runner.entry.competitor.work == "less":
             return None
         return self.task.work / runner.median / ceiling
@@ -96,6 +96,8 @@ class Outcome:
 
     def ceiling(self, threads: int) -> float | None:
         """What this machine could do at most with so many threads, in units of work per second."""
+        if self.task.ceiling is None:
+            return None
         if flop := self.task.ceiling.flop:
             # Known for one core and for all of them.
             if self.peaks and threads == 1:
@@ -122,8 +124,10 @@ def race(
     runners: dict[Entry, Runner] = {}
     outcome = Outcome(task, [], list(field.skipped), [], [])
     with _ended(hosts):
-        for number, entry in enumerate(field.entries, 1):
-            say(f"{task.title}: preparing {number} of {len(field.entries)}, {entry.label}")
+        # What shows a ceiling has nothing to show where the task has none.
+        entered = [each for each in field.entries if task.ceiling or not each.competitor.ceiling]
+        for number, entry in enumerate(entered, 1):
+            say(f"{task.title}: preparing {number} of {len(entered)}, {entry.label}")
             try:
                 hosts[entry], runners[entry] = _prepared(task, entry)
             except Failed as failure:
@@ -132,7 +136,7 @@ def race(
             except WrongResult as wrong:
                 outcome.failed.append(Skipped(entry.label, f"wrong result: {wrong}"))
         plan = schedule({entry: _turn(runner.cost)[1] for entry, runner in runners.items()}, budget, seed)
-        probes = {0, len(plan) // 2, len(plan) - 1} if task.ceiling.flop else set()
+        probes = {0, len(plan) // 2, len(plan) - 1} if task.ceiling and task.ceiling.flop else set()
         begin = time.monotonic()
         for number, order in enumerate(plan):
             if number in probes:
@@ -178,6 +182,7 @@ def _prepared(task: Task, entry: Entry) -> tuple[Host, Runner]:
             task=task.parameters,
             threads=entry.threads,
             folder=str(host.folder),
+            driver=str(task.driver) if task.driver else None,
         )
         job, memory = host.ask_and_watch(task.timeout, do="run", calls=1)
         if not entry.competitor.ceiling:

@@ -3,6 +3,8 @@
 A race is a folder beside this file that holds `_task.py`, with
 
     BUDGET                      seconds of rounds for each task
+    COMPETITORS                 where others than those in the folder are: a pattern relative to it (optional); calls/ has one
+    SHARED                      patterns of files that those are compiled from, none of them a competitor's own (optional)
     tasks(*, quick=False)       its tasks, small ones with `quick`. Further keywords, such as `rows`, are options of the command line
 
 Its docstring says what a competitor's `task` holds, what `run()` returns, and when that is right. Everything else in the folder
@@ -68,7 +70,11 @@ class Task:
     work: float  # how much there is to do, in `unit`
     unit: str
     check: Callable[[Path, list[int]], None] = field(repr=False)  # (file, shape); raises WrongResult
-    ceiling: Ceiling
+    ceiling: Ceiling | None  # None: nobody knows what the machine could do
     size: int = 0  # bytes of input
     timeout: float = 120.0  # seconds for one call
     quotes: tuple[Quote, ...] = ()
+    driver: Path | None = (
+        None  # its prepare(competitor, task, threads, folder) stands in for that of a competitor without one
+    )
+    each: str = ""  # "a call": what the table gives the time of, in place of a rate

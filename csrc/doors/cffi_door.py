@@ -1,0 +1,70 @@
+"""cffi in API mode, out of line: cffi reads the header, writes an extension module around it, and a C compiler checks both.
+
+It converts as Python does: OverflowError for an integer that does not fit, TypeError for a wrong type. Each call releases
+the GIL, the shortest ones, too.
+"""
+
+import sys
+import types
+
+NAME = "cffi, API mode"
+SOURCE = "https://cffi.readthedocs.io/en/stable/overview.html#main-mode-of-usage"
+REQUIRES = ("cffi", "setuptools")
+PYTHON = ">=3.11"
+RELEASES = ("fib", "total", "mandelbrot")
+
+
+def version():
+    import _build
+    import cffi
+
+    return f"cffi {cffi.__version__}, {_build.compiler_version()}"
+
+
+def compile_module(folder):
+    import _build
+    import cffi
+
+    if _build.extension_path(folder, "_kernels_cffi").exists():
+        return
+    builder = cffi.FFI()
+    builder.cdef(_build.declarations())
+    builder.set_source(
+        "_kernels_cffi",
+        '#include "kernels.h"',
+        include_dirs=[str(_build.HERE)],
+        sources=[str(path) for path in _build.SOURCES],
+        extra_compile_args=_build.FLAGS,
+        extra_link_args=["-pthread"],
+    )
+    builder.compile(tmpdir=str(folder))
+
+
+def build(folder):
+    import _build
+
+    compile_module(folder)
+    sys.path.insert(0, str(folder))
+    try:
+        from _kernels_cffi import ffi, lib
+    finally:
+        sys.path.remove(str(folder))
+
+    def fib(n):
+        result = lib.door_fib(n)
+        if result < 0:
+            raise ValueError("n is out of range")
+        return result
+
+    def total(values):
+        view = _build.checked(values, "d", 1)
+        return lib.door_total(ffi.from_buffer("double[]", view), len(view))
+
+    def mandelbrot(counts, xmin, xmax, ymin, ymax, max_iter):
+        view = _build.checked(counts, "i", 2)
+        memory = ffi.from_buffer("int32_t[]", view, require_writable=True)
+        if lib.door_mandelbrot(memory, *view.shape, xmin, xmax, ymin, ymax, max_iter):
+            raise ValueError("a value is out of range")
+        return counts
+
+    return types.SimpleNamespace(nop=lib.door_nop, fib=fib, total=total, mandelbrot=mandelbrot)
