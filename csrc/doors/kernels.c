@@ -82,12 +82,12 @@ row_next(mandelbrot_tiles *tiles, mandelbrot_tile *tile)
 
 /* The pool's task: a chunk is a row. */
 static void
-draw_row(void *context, size_t chunk, size_t worker, checkpoint *check)
+draw_row(void *context, size_t chunk, size_t member, checkpoint *check)
 {
     const mandelbrot_picture *picture = context;
     one_row row = {{row_next}, (ptrdiff_t)chunk, picture->width, false};
 
-    (void)worker;
+    (void)member;
     mandelbrot_scalar(picture, &row.tiles, check);
 }
 

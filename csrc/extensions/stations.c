@@ -76,7 +76,7 @@ const char snek_stations_part_doc[] =
     "min, sum and max are integers, in tenths of a degree. Those of two parts of a file can be added up, which\n"
     "rounded means cannot. For parts read by several processes or machines: each calls stations_part, the\n"
     "results are pickled or sent in any other way, and stations_merge makes of them what stations would have\n"
-    "returned for all the lines together. Cut a file behind a '\n': a line in two pieces is malformed, or two\n"
+    "returned for all the lines together. Cut a file behind a '\\n': a line in two pieces is malformed, or two\n"
     "lines.\n\n"
     "sum is exact, and of less than 64 bits however many lines there are.\n\n"
     "source, threads, what a line is, the errors (bytes are counted from the start of this source), memory,\n"
