@@ -260,7 +260,7 @@ def test_ctrl_c_during_a_read_is_the_last_read(read, interrupted, slow_disk, tmp
 def test_ctrl_c_stops_names_that_all_collide(monkeypatch):
     """Somebody has found the names: quadratic, but not beyond Ctrl-C."""
     plant = {
-        "kernels/stations.c": {
+        "kernels/stations*.[ch]": {
             "return self.low * UINT64_C(0x9e3779b97f4a7c15) + self.high * UINT64_C(0xd6e8feb86659fd93);": "return self.low * 0;"
         }
     }
