@@ -5,6 +5,7 @@ import os
 import subprocess
 import threading
 
+import ahead
 import builds
 import pytest
 import twins
@@ -105,17 +106,26 @@ DEFECTS = {
 }
 
 
-@pytest.mark.mutant
-@pytest.mark.parametrize("name", DEFECTS)
-def test_planted_defects_are_found(name):
+def with_defect(name):
     tool, good, bad = DEFECTS[name]
-    flags = THREAD if tool == "tsan" else ADDRESS
-    program = sanitized(
+    return sanitized(
         f"defect{list(DEFECTS).index(name)}",
-        flags,
+        THREAD if tool == "tsan" else ADDRESS,
         builds.compiler(),
         plant={**builds.PORTABLE_ONLY, "kernels/pool.c": {good: bad}},
     )
+
+
+@pytest.fixture(scope="module")
+def defective(request):
+    """Give the driver with that defect in the pool."""
+    return ahead.outcomes(request, ["test_planted_defects_are_found"], "name", with_defect)
+
+
+@pytest.mark.mutant
+@pytest.mark.parametrize("name", DEFECTS)
+def test_planted_defects_are_found(name, defective):
+    program, tool = defective(name), DEFECTS[name][0]
     status, _ = run(program, *([] if tool == "tsan" else ["fork", "6"]), TSAN_OPTIONS="halt_on_error=1")
     assert status != 0
 

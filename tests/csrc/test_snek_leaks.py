@@ -8,6 +8,7 @@ import os
 import sys
 from unittest import mock
 
+import ahead
 import builds
 import children
 import pytest
@@ -229,11 +230,24 @@ LEAKS = {
 }
 
 
-def hunt_in(monkeypatch, number, plant, work):
-    """Run the work with a build of snek that has a defect."""
-    folder = builds.snek(
-        f"leak{number}", "-O1", cc=builds.compiler(), plant={**builds.PORTABLE_ONLY, **plant}
+def with_defect(number, plant):
+    """Return the folder of a build of snek that has a defect."""
+    return builds.snek(f"leak{number}", "-O1", cc=builds.compiler(), plant={**builds.PORTABLE_ONLY, **plant})
+
+
+@pytest.fixture(scope="module")
+def defective(request):
+    """Give the folder of a build of snek with that leak."""
+    return ahead.outcomes(
+        request,
+        ["test_planted_leaks_are_found"],
+        "name",
+        lambda name: with_defect(list(LEAKS).index(name), LEAKS[name][0]),
     )
+
+
+def hunt_in(monkeypatch, folder, work):
+    """Run the work with the snek of that folder."""
     path = os.pathsep.join([str(folder), children.ENVIRONMENT["PYTHONPATH"]])
     monkeypatch.setitem(children.ENVIRONMENT, "PYTHONPATH", path)
     return work()
@@ -242,9 +256,9 @@ def hunt_in(monkeypatch, number, plant, work):
 @pytest.mark.mutant
 @needs_linux
 @pytest.mark.parametrize("name", LEAKS)
-def test_planted_leaks_are_found(name, monkeypatch):
-    plant, work, found = LEAKS[name]
-    assert found in hunt_in(monkeypatch, list(LEAKS).index(name), plant, lambda: hunt(work)).splitlines()
+def test_planted_leaks_are_found(name, monkeypatch, defective):
+    _, work, found = LEAKS[name]
+    assert found in hunt_in(monkeypatch, defective(name), lambda: hunt(work)).splitlines()
 
 
 # An import leaves blocks behind whatever is imported, textwrap for one: so a module's state is watched by name.
@@ -277,4 +291,4 @@ def test_a_state_that_is_not_let_go_is_found(monkeypatch):
             "    Py_CLEAR(snek_get_state(module)->kernel_names);\n": "    (void)module;\n"
         }
     }
-    assert hunt_in(monkeypatch, len(LEAKS), plant, references_to_the_state) == 2
+    assert hunt_in(monkeypatch, with_defect(len(LEAKS), plant), references_to_the_state) == 2
