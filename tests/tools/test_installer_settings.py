@@ -22,6 +22,8 @@ from test_build import PYTHON, UV, build, copy_of_the_repository, environment_na
 import installer_settings
 from installer_settings import sort
 
+pytestmark = pytest.mark.slow
+
 INSTALLERS = pytest.mark.parametrize(
     "installer",
     [pytest.param("uv", marks=pytest.mark.skipif(UV is None, reason="uv is not installed")), "pip"],
