@@ -90,7 +90,7 @@ parser_integer(const char *name, PyObject *object, long long least, long long mo
         return -1;
     }
     if (overflow != 0) { /* its digits could fill the screen */
-        PyErr_Format(PyExc_ValueError, "%s must be from %lld to %lld, not a%s number of more than 64 bits", name, least,
+        PyErr_Format(PyExc_ValueError, "%s must be from %lld to %lld, not a%s number of more than 63 bits", name, least,
                      most, overflow < 0 ? " negative" : "");
         return -1;
     }

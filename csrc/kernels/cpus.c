@@ -82,7 +82,7 @@ quota_along(const char *folder, char *path, int version)
 {
     double smallest = DBL_MAX;
 
-    if (strstr(path, "..") != NULL) { /* a group outside of what this container sees */
+    if (strncmp(path, "/..", 3) == 0 && (path[3] == '/' || path[3] == '\0')) { /* outside of what this container sees */
         path[0] = '\0';
     }
     for (;;) {
