@@ -79,6 +79,8 @@ UV_FILE_NOT_NAMED = {
     ),
     *("conflicts", "environments", "required-environments", "build-backend"),
 }
+# Keys of one [[index]]: what as_variables takes over, and what uv asks for when it publishes.
+UV_INDEX_KEYS = {"name", "url", "default", "explicit", "format", "publish-url"}
 # Variables that hold several values, and what stands between those.
 LISTS = {"UV_INDEX": " ", "UV_FIND_LINKS": ",", "UV_INSECURE_HOST": " ", "NO_PROXY": ","}
 
@@ -266,6 +268,9 @@ def from_uv(
         pairs = [(key, key, value) for key, value in table.items()]
         pairs += [(f"pip.{key}", key, value) for key, value in under.items()]
         for label, key, value in pairs:
+            if key == "index" and isinstance(value, list):
+                keys = {inner for each in value if isinstance(each, dict) for inner in each}
+                ignored += [f"{label}.{inner} in {file}" for inner in sorted(keys - UV_INDEX_KEYS)]
             if key in UV_FILE_KEPT:
                 for name, text in as_variables(key, value, file.parent):
                     if name in LISTS and name in kept:  # the stronger file first, and the weaker one too

@@ -349,6 +349,14 @@ def test_lists_of_a_variable_and_of_a_file_are_added_up(tmp_path):
     assert settings.variables["UV_FIND_LINKS"] == "http://own/,http://links/"
 
 
+def test_what_no_variable_can_say_of_an_index_is_named(tmp_path):
+    text = '[[index]]\nname = "mirror"\nurl = "http://mirror/"\nignore-error-codes = [403]\n'
+    (tmp_path / "uv.toml").write_text(text, encoding="utf-8")
+    settings = sort({"HOME": str(tmp_path)}, tmp_path, tmp_path)
+    assert settings.variables["UV_INDEX"] == "mirror=http://mirror/"
+    assert settings.ignored == [f"index.ignore-error-codes in {tmp_path / 'uv.toml'}"]
+
+
 def test_the_home_folder_is_meant_by_a_tilde(tmp_path, monkeypatch):
     """pip takes it so, and uv does not."""
     monkeypatch.setenv("HOME", str(tmp_path))
