@@ -135,7 +135,7 @@ def sort(given: Mapping[str, str], root: Path = ROOT, etc: Path = Path("/etc")) 
             result.ignored += [name] if value else []
         elif name in PYTHON_KEPT or not name.startswith(("PIP_", "UV_", "PYTHON")):
             result.variables[name] = value
-    # os.path: the methods of Path raise where a folder may not be entered, as root's HOME after a change of user
+    # os.path: Path's methods raise where a folder may not be entered, as root's HOME after a change of user
     if os.path.isfile(home(given) / ".pydistutils.cfg"):
         result.ignored.append(str(home(given) / ".pydistutils.cfg"))
     pip, pip_wish = from_pip(given, etc, result.ignored)
@@ -333,7 +333,7 @@ def as_variables(key: str, value: Any, folder: Path) -> Iterator[tuple[str, str]
 
 
 def located(place: str, folder: Path) -> str:
-    """An address as it is; a path from the folder as an address, which has no space or comma to be split at."""
+    """An address as it is; a path from the folder as an address, which is never split at a space or comma."""
     return place if "://" in place else Path(os.path.abspath(folder / os.path.expanduser(place))).as_uri()
 
 

@@ -311,7 +311,7 @@ def test_a_file_that_says_nothing_useful_is_passed_over(tmp_path, place, text):
 
 
 def test_a_home_that_does_not_exist_is_kept(tmp_path):
-    """A name too long for any file: os.path finds nothing there, and Path raises, as for a folder that one may not enter."""
+    """A name too long for a file makes Path raise, as a folder does that one may not enter; os.path finds nothing."""
     long = "/" + "x" * 300
     settings = sort({"HOME": long, "PIP_CONFIG_FILE": long, "PIP_CERT": long}, tmp_path, tmp_path)
     assert settings.variables["HOME"] == settings.variables["PIP_CERT"] == long
