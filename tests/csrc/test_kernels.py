@@ -77,7 +77,7 @@ DEFECTS = {
         "for (int l = 0; l < LANES; l++)",
     ),
     "a narrow row that goes on": ("vector.h", "if (column == width) {", "if (column > width) {"),
-    "a narrow segment that skips a point": (
+    "a narrow strip that skips a point": (
         "vector.h",
         "tile->column = (tile->column + pixels) % width;",
         "tile->column = (tile->column + pixels + 1) % width;",

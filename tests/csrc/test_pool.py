@@ -170,6 +170,9 @@ NO_QUOTA = 1.7976931348623157e308  # DBL_MAX
         ("0::/\n", {"cpu.max": "200000 100000\n"}, 2),
         ("0::/not/seen/from/here\n", {"cpu.max": "200000 100000"}, 2),
         ("0::/../../other\n", {"cpu.max": "200000 100000"}, 2),
+        ("0::/..\n", {"cpu.max": "200000 100000"}, 2),
+        ("0::/a..b/..c\n", {"a..b/..c/cpu.max": "150000 100000", "cpu.max": "200000 100000"}, 1.5),
+        ("0::/..a\n", {"..a/cpu.max": "150000 100000"}, 1.5),
         ("0::/a//b/\n", {"a/cpu.max": "100000 100000"}, 1),
         (
             "4:memory:/x\n3:cpu,cpuacct:/a\n0::/\n",
@@ -191,7 +194,7 @@ NO_QUOTA = 1.7976931348623157e308  # DBL_MAX
         ("garbage\n:\n::\n0:\n", {}, NO_QUOTA),
         ("0::/" + "x/" * 5000 + "\n", {"cpu.max": "100000 100000"}, None),
     ],
-    ids=range(19),
+    ids=range(22),
 )
 def test_quota(kernels, tmp_path, membership, files, cpus):
     """Both versions of cgroups, along the path; what cannot be read or understood is no quota."""
