@@ -63,10 +63,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Threads that write to one cache line wait for each other, so what they write often is this far apart. Apple's lines
-   are as long; x86 has lines of 64 bytes, and fetches them in pairs. */
-#define CACHE_LINE_BYTES 128
-
 /* A thread's stack. Kernels need some 20 kilobytes; sanitizers and debuggers like some more. */
 #define STACK_BYTES (512 * 1024)
 

@@ -10,6 +10,10 @@
 
 #define POOL_MAX_THREADS 1024
 
+/* Threads that write to one cache line wait for each other, so what they write often is this far apart. Apple's lines
+   are as long; x86 has lines of 64 bytes, and fetches them in pairs. */
+#define CACHE_LINE_BYTES 128
+
 typedef enum {
     POOL_DONE,      /* every chunk was computed */
     POOL_STOPPED,   /* interrupted() said so: some chunks were not computed */

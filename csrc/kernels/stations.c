@@ -62,9 +62,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What threads write often lives this far apart. */
-#define CACHE_LINE_BYTES 128
-
 /* ---- a tally: what one thread reads into, and what it has counted ---- */
 
 typedef struct {
