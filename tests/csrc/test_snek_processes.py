@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 
 import children
 import pytest
@@ -106,6 +107,7 @@ def test_the_process_ends_while_a_daemon_thread_computes(threads):
 def test_the_end_by_sigterm():
     child = children.start("end.py", "by_a_signal")
     child.stdout.readline()
+    time.sleep(0.1)  # it is inside of the call, or has ended with another status
     child.terminate()
     out, err = child.communicate(timeout=60)
     assert child.returncode == -signal.SIGTERM, (out, err)
