@@ -8,6 +8,8 @@ import children
 import pytest
 from children import forks_beside_threads, needs_fork
 
+pytestmark = pytest.mark.slow
+
 # ---- Ctrl-C ----
 
 

@@ -11,6 +11,7 @@ from children import forks_beside_threads, needs_fork
 
 import snek
 
+pytestmark = pytest.mark.slow
 needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="uses Linux's mmap and /proc")
 
 
