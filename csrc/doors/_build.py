@@ -65,6 +65,14 @@ def declarations():
     return re.sub(r"^#include .*$", "", HEADER.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 
+def done(status):
+    """Raise what a status of kernels.h other than 0 stands for: ValueError, or MemoryError."""
+    if status == -1:
+        raise ValueError("a value is out of range")
+    if status:
+        raise MemoryError("no memory for the threads")
+
+
 def checked(values, format, dimensions):
     """Return a memoryview of a C-contiguous buffer with these items. Raises TypeError for anything else."""
     view = memoryview(values)

@@ -1,12 +1,18 @@
 """No door at all: the kernels in pure Python. What they cost here is what a door is for.
 
-Every other door gives the same functions:
+Every other door gives the same functions, and all but this one the last:
 
     nop(x)                                          x
     fib(n)                                          n from 0 to 92, ValueError outside
     total(values)                                   of a contiguous buffer of doubles, added from the first to the last
     mandelbrot(counts, xmin, xmax, ymin, ymax, max_iter)
                                                     fills a writable C-contiguous int32 buffer (height, width), returns it
+    mandelbrot_threaded(counts, xmin, xmax, ymin, ymax, max_iter, threads)
+                                                    the same counts by so many threads: 1 to 1024, ValueError outside
+
+All but nop run without the GIL where the door says so in RELEASES; mandelbrot_threaded always does. Two of these functions may be
+missing, and then the attribute is not there: total where the extension by hand has none, mandelbrot_threaded here, since threads
+in pure Python take turns under the GIL. A value out of range leaves the counts as they were.
 
 total is a loop, since sum() compensates for the rounding from Python 3.12 on: another result, not just another speed.
 """
