@@ -51,8 +51,6 @@ def compile_module(folder):
 
 
 def build(folder):
-    import _build
-
     compile_module(folder)
     sys.path.insert(0, str(folder))
     try:

@@ -45,7 +45,7 @@ def total(values):
     cdef double result
     try:
         view = values
-    except ValueError as wrong:
+    except (ValueError, BufferError) as wrong:
         raise TypeError("needs a C-contiguous buffer of doubles in one dimension") from wrong
     with nogil:
         result = door_total(&view[0], view.shape[0])
@@ -53,10 +53,10 @@ def total(values):
 
 
 cdef int32_t[:, ::1] rows_of(counts):
-    """The picture's memory. Of a buffer of another kind Cython says ValueError, as of a value out of range."""
+    """The picture's memory. A buffer of another kind is a TypeError, as through the other doors."""
     try:
         return counts
-    except ValueError as wrong:
+    except (ValueError, BufferError) as wrong:
         raise TypeError("needs a writable C-contiguous buffer of int32 in two dimensions") from wrong
 
 

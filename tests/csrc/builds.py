@@ -147,7 +147,8 @@ def program(
     contents = [path.read_text(encoding="utf-8") for path in files]
     with made_once(name, contents, flags, cc, plant) as (folder, make):
         if make:
-            shutil.copytree(CSRC / "kernels", folder / "kernels")
+            for each in ("kernels", "doors"):
+                shutil.copytree(CSRC / each, folder / each, ignore=shutil.ignore_patterns("__pycache__"))
             for file, replacements in (plant or {}).items():
                 path = folder / file
                 path.write_text(defect(path.read_text(encoding="utf-8"), replacements), encoding="utf-8")
