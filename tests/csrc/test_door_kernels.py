@@ -11,7 +11,8 @@ from pathlib import Path
 
 import cffi
 import pytest
-from builds import DRIVERS, WARNINGS, compiler
+from builds import DRIVERS, WARNINGS, command, compiler
+from test_other_interpreters import environment as interpreter
 from test_pool import ADDRESS, THREAD, run, sanitized_program
 
 import environment
@@ -226,6 +227,19 @@ def test_sanitizers_find_a_planted_defect(defect: str) -> None:
     status, output = run(program, TSAN_OPTIONS="halt_on_error=1")
     assert status != 0
     assert complaint in output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["python3.13t", "python3.14t"])
+def test_no_door_turns_the_gil_on(name: str) -> None:
+    """Eight threads of Python, which run at the same time, call through each; cffi opens from 3.14t on, where it is installed."""
+    script = Path(__file__).with_name("doors_without_gil.py")
+    output = command(interpreter(name), "-W", "error", script, DOORS, env={"PYTHONPATH": ""})
+    said = dict(line.split(": ", 1) for line in output.splitlines())
+    refused = said.pop("cffi_door")
+    assert name != "python3.13t" or refused == "cffi does not support free-threaded Python before 3.14"
+    assert set(said) >= {"ctypes_door", "cython_door", "python_door", "snek_door"}
+    assert set(said.values()) == {"GIL off"}
 
 
 def test_a_change_of_a_door_does_not_compile_the_package_again(
