@@ -3,12 +3,14 @@
 Standard library only; whatever interpreter hosts a door imports this from beside it.
 """
 
+import importlib
 import os
 import pathlib
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 import sysconfig
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -44,6 +46,15 @@ def extension_path(folder, name):
     if not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists():
         raise Unavailable("no Python.h (./build.sh doctor says how to get it)")
     return pathlib.Path(folder, name + sysconfig.get_config_var("EXT_SUFFIX"))
+
+
+def extension(folder, name):
+    """Import the extension module that was compiled into a folder."""
+    sys.path.insert(0, str(folder))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(folder))
 
 
 def library(folder):

@@ -58,11 +58,8 @@ def build(folder):
     import _build
 
     compile_module(folder)
-    sys.path.insert(0, str(folder))
-    try:
-        from _kernels_cffi import ffi, lib
-    finally:
-        sys.path.remove(str(folder))
+    compiled = _build.extension(folder, "_kernels_cffi")
+    ffi, lib = compiled.ffi, compiled.lib
 
     def fib(n):
         result = lib.door_fib(n)

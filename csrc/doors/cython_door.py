@@ -7,7 +7,6 @@ Tried: int64_t for arguments, which takes 10.7 for 10; see kernels_cython.pyx.
 """
 
 import shutil
-import sys
 import types
 
 NAME = "Cython"
@@ -51,16 +50,14 @@ def compile_module(folder):
 
 
 def build(folder):
+    import _build
+
     compile_module(folder)
-    sys.path.insert(0, str(folder))
-    try:
-        import kernels_cython
-    finally:
-        sys.path.remove(str(folder))
+    compiled = _build.extension(folder, "kernels_cython")
     return types.SimpleNamespace(
-        nop=kernels_cython.nop,
-        fib=kernels_cython.fib,
-        total=kernels_cython.total,
-        mandelbrot=kernels_cython.mandelbrot,
-        mandelbrot_threaded=kernels_cython.mandelbrot_threaded,
+        nop=compiled.nop,
+        fib=compiled.fib,
+        total=compiled.total,
+        mandelbrot=compiled.mandelbrot,
+        mandelbrot_threaded=compiled.mandelbrot_threaded,
     )

@@ -679,12 +679,12 @@ def test_files_may_be_those_of_the_competitor_beside_it(plant, tmp_path):
     (tmp_path / "mandelbrot" / "shared.c").write_text("int x;\n", encoding="utf-8")
     ours.write_text(ours.read_text() + 'FILES = ("shared.c",)\n')
     planted.write_text(planted.read_text() + 'FILES = "a_ours"\n')
-    before = competitors("mandelbrot", tmp_path)[1]
-    assert [file.name for file in before.files] == ["planted.py", "shared.c"]
+    found = competitors("mandelbrot", tmp_path)[1]
+    assert [file.name for file in found.files] == ["planted.py", "shared.c"]
+    lines, digest = found.lines, found.digest
     (tmp_path / "mandelbrot" / "shared.c").write_text("int x;\nint y;\n", encoding="utf-8")
-    after = competitors("mandelbrot", tmp_path)[1]
-    assert after.lines == before.lines + 1
-    assert after.digest != before.digest
+    assert found.lines == lines + 1
+    assert found.digest != digest
 
 
 LINES = {
