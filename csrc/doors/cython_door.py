@@ -1,7 +1,8 @@
-"""Cython: a module in a language close to Python, which Cython translates to C and a C compiler compiles with the kernels.
+"""Cython: a module in a language close to Python, translated to C and compiled together with the kernels.
 
-Types in a signature convert the arguments: OverflowError for an integer that does not fit, TypeError for a wrong type. A typed
-memoryview checks a buffer and gives its address. `with nogil` releases the GIL around a call; nop keeps it.
+The types in a signature convert arguments: OverflowError for an integer that does not fit, TypeError for a wrong
+type. A typed memoryview checks a buffer and gives its address. `with nogil` releases the GIL around a call; nop
+keeps it.
 
 Tried: int64_t for arguments, which takes 10.7 for 10; see kernels_cython.pyx.
 """

@@ -2,8 +2,8 @@
 
 """The functions of kernels.h for Python, as python_door.py describes them.
 
-Threads: as in kernels.h. Nothing here is kept from call to call, so the module needs no GIL; without the last directive above, to
-import it would turn the GIL of a free-threaded Python on.
+Threads: as in kernels.h. Nothing is kept from call to call, so the module can do without the GIL. The last
+directive above says so; without it, importing the module turns the GIL of a free-threaded Python on.
 Ownership: a memoryview holds the caller's buffer until the function returns.
 """
 
@@ -24,7 +24,8 @@ cdef extern from "kernels.h" nogil:
     ) noexcept
 
 
-# An integer argument is a Py_ssize_t, which Cython converts by __index__. To an int64_t it converts by __int__, which makes 10 of 10.7.
+# An integer argument is a Py_ssize_t: Cython converts to it by __index__. To an int64_t it converts by __int__,
+# which makes 10 of 10.7.
 
 
 def nop(Py_ssize_t x):

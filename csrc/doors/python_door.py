@@ -1,6 +1,6 @@
 """No door at all: the kernels in pure Python. What they cost here is what a door is for.
 
-Every other door gives the same functions, and all but this one the last:
+A door gives these functions:
 
     nop(x)                                          x
     fib(n)                                          n from 0 to 92, ValueError outside
@@ -10,9 +10,12 @@ Every other door gives the same functions, and all but this one the last:
     mandelbrot_threaded(counts, xmin, xmax, ymin, ymax, max_iter, threads)
                                                     the same counts by so many threads: 1 to 1024, ValueError outside
 
-All but nop run without the GIL where the door says so in RELEASES; mandelbrot_threaded always does. Two of these functions may be
-missing, and then the attribute is not there: total where the extension by hand has none, mandelbrot_threaded here, since threads
-in pure Python take turns under the GIL. A value out of range leaves the counts as they were.
+A wrong type is a TypeError, and so is a buffer of another kind, where the door does not say otherwise; a buffer
+that is read-only may be a BufferError, too. Whatever the error, the counts stay as they were. RELEASES names the
+functions that run without the GIL; mandelbrot_threaded is always among them.
+
+A door may lack two of them, and then has no such attribute. Ours has no total. This one has no
+mandelbrot_threaded: with a GIL, threads of pure Python take turns.
 
 total is a loop, since sum() compensates for the rounding from Python 3.12 on: another result, not just another speed.
 """

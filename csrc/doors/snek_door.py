@@ -1,6 +1,6 @@
 """Ours: the extension module written by hand against Python's C API, as ./build.sh setup installs it.
 
-Its nop hands back the object itself, whatever it is: no integer is converted. It has no total. fib releases the GIL from
+A buffer of another kind is a ValueError. Its nop hands back the object itself, whatever it is: no integer is converted. It has no total. fib releases the GIL from
 n = 16 on, and both kernels that take long can be interrupted, for which they ask now and then.
 """
 

@@ -1,6 +1,8 @@
-"""Opens every door in a free-threaded Python and calls through it from eight threads: `doors_without_gil.py FOLDER`.
+"""Opens every door in a free-threaded Python, and calls through each from eight threads.
 
-A child of test_door_kernels.py. Prints a line for each door: its name, and whether the GIL is still off; or why it does not open.
+    python doors_without_gil.py FOLDER
+
+A child of test_door_kernels.py. Prints a line for each door: whether the GIL is off, or why it does not open.
 """
 
 import array

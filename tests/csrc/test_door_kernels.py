@@ -232,7 +232,7 @@ def test_sanitizers_find_a_planted_defect(defect: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["python3.13t", "python3.14t"])
 def test_no_door_turns_the_gil_on(name: str) -> None:
-    """Eight threads of Python, which run at the same time, call through each; cffi opens from 3.14t on, where it is installed."""
+    """Eight threads, which run at the same time, call through each. cffi is asked for its refusal only."""
     script = Path(__file__).with_name("doors_without_gil.py")
     output = command(interpreter(name), "-W", "error", script, DOORS, env={"PYTHONPATH": ""})
     said = dict(line.split(": ", 1) for line in output.splitlines())

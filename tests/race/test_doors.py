@@ -137,6 +137,16 @@ def test_total_takes_nothing_but_doubles_side_by_side(door, values):
         kernel(door, "total")(values)
 
 
+def test_total_takes_what_is_read_only_but_where_the_door_says_so(door):
+    values = memoryview(array.array("d", [0.5, 1.5])).toreadonly()
+    if door.key == "ctypes_door":
+        assert "total refuses what is read-only" in door.module.__doc__
+        with pytest.raises(TypeError):
+            door.kernels.total(values)
+        return
+    assert kernel(door, "total")(values) == 2.0
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (7, 5), (24, 32)])
 @pytest.mark.parametrize("max_iter", [0, 1, 2, 60])
 def test_the_picture_is_the_reference(door, shape, max_iter):
