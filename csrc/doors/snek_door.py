@@ -1,7 +1,7 @@
 """Ours: the extension module written by hand against Python's C API, as ./build.sh setup installs it.
 
-A buffer of another kind is a ValueError. Its nop hands back the object itself, whatever it is: no integer is converted. It has no total. fib releases the GIL from
-n = 16 on, and both kernels that take long can be interrupted, for which they ask now and then.
+A buffer of another kind is a ValueError. nop hands back the object itself, whatever it is: no integer is converted.
+There is no total. fib releases the GIL from n = 16 on. What takes long can be interrupted: it asks now and then.
 """
 
 import types
