@@ -79,6 +79,8 @@ UV_FILE_NOT_NAMED = {
     ),
     *("conflicts", "environments", "required-environments", "build-backend"),
 }
+# Keys of one [[index]]: what as_variables takes over, and what uv asks for when it publishes.
+UV_INDEX_KEYS = {"name", "url", "default", "explicit", "format", "publish-url"}
 # Variables that hold several values, and what stands between those.
 LISTS = {"UV_INDEX": " ", "UV_FIND_LINKS": ",", "UV_INSECURE_HOST": " ", "NO_PROXY": ","}
 
@@ -96,9 +98,11 @@ BUILD_IGNORED = {
         "AR",
         "ARFLAGS",
     ),
-    *("DIST_EXTRA_CONFIG", "SETUPTOOLS_USE_DISTUTILS", "SETUPTOOLS_ENABLE_FEATURES", "DISTUTILS_DEBUG"),
-    *("_PYTHON_HOST_PLATFORM", "_PYTHON_SYSCONFIGDATA_NAME"),
+    "DIST_EXTRA_CONFIG",
 }
+BUILD_IGNORED_PREFIXES = ("SETUPTOOLS_", "DISTUTILS_", "_PYTHON_")
+# Which keyring holds the credentials. All other variables of Python are dropped.
+PYTHON_KEPT = {"PYTHON_KEYRING_BACKEND"}
 
 
 @dataclass
@@ -127,11 +131,12 @@ def sort(given: Mapping[str, str], root: Path = ROOT, etc: Path = Path("/etc")) 
     """Read variables and files; `etc` is where those of the whole system are."""
     result = Settings()
     for name, value in given.items():
-        if name in BUILD_IGNORED:
+        if name in BUILD_IGNORED or name.startswith(BUILD_IGNORED_PREFIXES):
             result.ignored += [name] if value else []
-        elif not name.startswith(("PIP_", "UV_", "PYTHON")):
+        elif name in PYTHON_KEPT or not name.startswith(("PIP_", "UV_", "PYTHON")):
             result.variables[name] = value
-    if (home(given) / ".pydistutils.cfg").is_file():
+    # os.path: Path's methods raise where a folder may not be entered, as root's HOME after a change of user
+    if os.path.isfile(home(given) / ".pydistutils.cfg"):
         result.ignored.append(str(home(given) / ".pydistutils.cfg"))
     pip, pip_wish = from_pip(given, etc, result.ignored)
     uv, uv_wish = from_uv(given, root, etc, result.ignored)
@@ -148,6 +153,8 @@ def sort(given: Mapping[str, str], root: Path = ROOT, etc: Path = Path("/etc")) 
         # Proxies and certificates are not uv's alone: a variable that is set already wins.
         if name.startswith("UV_") or not {name, name.lower()} & result.variables.keys():
             result.variables[name] = value
+    # A variable cannot hold this character, and a file can.
+    result.variables = {name: value for name, value in result.variables.items() if "\0" not in value}
     return result
 
 
@@ -174,7 +181,7 @@ def pip_files(given: Mapping[str, str], etc: Path) -> Iterator[Path]:
     for folder in (given.get("XDG_CONFIG_DIRS") or str(etc / "xdg")).split(os.pathsep):
         yield Path(folder, "pip", "pip.conf")
     yield etc / "pip.conf"
-    if not (own and Path(own).exists()):
+    if not (own and os.path.exists(own)):
         yield home(given) / ".pip" / "pip.conf"
         if sys.platform == "darwin":
             yield home(given) / "Library" / "Application Support" / "pip" / "pip.conf"
@@ -188,6 +195,7 @@ def from_pip(given: Mapping[str, str], etc: Path, ignored: list[str]) -> tuple[d
     """Return the kept options of pip by name and the one that asks for no downloads, or ""; add the ignored ones."""
     found: list[tuple[str, str, str]] = []  # name, value, how to call it; the strongest last
     for section in PIP_SECTIONS:
+        options: dict[str, tuple[str, str]] = {}
         for file in pip_files(given, etc):
             parser = configparser.RawConfigParser()
             try:
@@ -195,10 +203,10 @@ def from_pip(given: Mapping[str, str], etc: Path, ignored: list[str]) -> tuple[d
             except (configparser.Error, UnicodeDecodeError):
                 continue
             if parser.has_section(section):
-                found += [
-                    (key.replace("_", "-"), value, f"{key} in {file}")
-                    for key, value in parser[section].items()
-                ]
+                for key, value in parser[section].items():
+                    options[key.replace("_", "-").removeprefix("--")] = value, f"{key} in {file}"
+        # An empty value is none. It still hides that of a weaker file.
+        found += [(name, value, label) for name, (value, label) in options.items() if value.strip()]
     for variable, value in sorted(given.items()):
         if variable.startswith("PIP_") and value.strip():
             found.append((variable[4:].lower().replace("_", "-"), value, variable))
@@ -227,7 +235,7 @@ def uv_files(given: Mapping[str, str], root: Path, etc: Path) -> Iterator[Path]:
         return
     folders = given.get("XDG_CONFIG_DIRS") or str(etc / "xdg")
     system = [Path(folder, "uv", "uv.toml") for folder in folders.split(os.pathsep)]
-    yield next((file for file in system if file.is_file()), etc / "uv" / "uv.toml")
+    yield next((file for file in system if os.path.isfile(file)), etc / "uv" / "uv.toml")
     yield Path(given.get("XDG_CONFIG_HOME") or home(given) / ".config") / "uv" / "uv.toml"
     for folder in (root, *root.parents):  # the nearest one only
         for file in (folder / "uv.toml", folder / "pyproject.toml"):
@@ -240,10 +248,11 @@ def uv_table(file: Path) -> dict[str, Any]:
     """The settings of uv in a file; {} when there are none, or it cannot be read."""
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     if file.name == "pyproject.toml":
-        table = table.get("tool", {}).get("uv", {})
+        tool = table.get("tool")
+        table = tool.get("uv") if isinstance(tool, dict) else None
     return table if isinstance(table, dict) and isinstance(table.get("pip", {}), dict) else {}
 
 
@@ -259,6 +268,9 @@ def from_uv(
         pairs = [(key, key, value) for key, value in table.items()]
         pairs += [(f"pip.{key}", key, value) for key, value in under.items()]
         for label, key, value in pairs:
+            if key == "index" and isinstance(value, list):
+                keys = {inner for each in value if isinstance(each, dict) for inner in each}
+                ignored += [f"{label}.{inner} in {file}" for inner in sorted(keys - UV_INDEX_KEYS)]
             if key in UV_FILE_KEPT:
                 for name, text in as_variables(key, value, file.parent):
                     if name in LISTS and name in kept:  # the stronger file first, and the weaker one too
@@ -272,6 +284,8 @@ def from_uv(
         if not variable.startswith("UV_") or not value.strip():
             continue
         if UV_KEPT.fullmatch(variable):
+            if variable in LISTS and variable in kept:  # uv adds the lists of files to that of the variable
+                value += LISTS[variable] + kept[variable]
             kept[variable], labels[variable] = value, variable
         elif not UV_NOT_NAMED.fullmatch(variable):
             ignored.append(variable)
@@ -283,10 +297,17 @@ def as_variables(key: str, value: Any, folder: Path) -> Iterator[tuple[str, str]
     """One kept key of uv.toml as variables; relative paths there are relative to the file's folder."""
     name = UV_FILE_KEPT[key]
     separator = LISTS.get(name, " ")
+    values = value if isinstance(value, list) else [value]
     if key == "index":
         tables = [
-            each for each in value if isinstance(each, dict) and "url" in each and not each.get("explicit")
+            each
+            for each in values
+            if isinstance(each, dict) and isinstance(each.get("url"), str) and not each.get("explicit")
         ]
+        # A list of files and no index, which no variable of an index can say.
+        if flat := [located(each["url"], folder) for each in tables if each.get("format") == "flat"]:
+            yield "UV_FIND_LINKS", LISTS["UV_FIND_LINKS"].join(flat)
+        tables = [each for each in tables if each.get("format") != "flat"]
         for default in (True, False):
             texts = [
                 f"{each['name']}={located(each['url'], folder)}"
@@ -298,16 +319,22 @@ def as_variables(key: str, value: Any, folder: Path) -> Iterator[tuple[str, str]
             if texts:
                 yield "UV_DEFAULT_INDEX" if default else name, separator.join(texts)
         return
-    values = value if isinstance(value, list) else [value]
-    texts = [str(each).lower() if isinstance(each, bool) else str(each) for each in values]
-    if key in {"index-url", "extra-index-url", "find-links", "cache-dir"}:
+    texts = [
+        str(each).lower() if isinstance(each, bool) else str(each)
+        for each in values
+        if isinstance(each, (str, int))
+    ]
+    if key in {"index-url", "extra-index-url", "find-links"}:
         texts = [located(each, folder) for each in texts]
-    yield name, separator.join(texts)
+    elif key == "cache-dir":
+        texts = [str(folder / os.path.expanduser(each)) for each in texts]
+    if texts:
+        yield name, separator.join(texts)
 
 
 def located(place: str, folder: Path) -> str:
-    """An address as it is, a path from the folder."""
-    return place if "://" in place else str(folder / Path(place).expanduser())
+    """An address as it is; a path from the folder as an address, which is never split at a space or comma."""
+    return place if "://" in place else Path(os.path.abspath(folder / os.path.expanduser(place))).as_uri()
 
 
 # --- both ---------------------------------------------------------------------------------------------------------------
@@ -322,7 +349,8 @@ def meet(pip: dict[str, str], uv: dict[str, str]) -> None:
         uv.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")  # all indexes are equal: pip's rule
     if "UV_FIND_LINKS" not in uv and "find-links" in pip:
         # uv refuses a folder that is not there, pip goes on.
-        there = [link for link in pip["find-links"].split() if "://" in link or Path(link).is_dir()]
+        links = [os.path.expanduser(link) for link in pip["find-links"].split()]
+        there = [link for link in links if "://" in link or os.path.isdir(link)]
         uv |= {"UV_FIND_LINKS": ",".join(there)} if there else {}
     if "UV_INSECURE_HOST" not in uv and "trusted-host" in pip:
         uv["UV_INSECURE_HOST"] = " ".join(pip["trusted-host"].split())
@@ -335,10 +363,10 @@ def meet(pip: dict[str, str], uv: dict[str, str]) -> None:
     if "proxy" in pip:
         proxy = pip["proxy"] if "://" in pip["proxy"] else f"http://{pip['proxy']}"
         uv |= {name: uv.get(name, proxy) for name in ("HTTP_PROXY", "HTTPS_PROXY")}
-    if "cert" in pip and Path(pip["cert"]).exists():
-        uv["SSL_CERT_DIR" if Path(pip["cert"]).is_dir() else "SSL_CERT_FILE"] = pip["cert"]
+    if os.path.exists(certificates := os.path.expanduser(pip.get("cert", ""))):
+        uv["SSL_CERT_DIR" if os.path.isdir(certificates) else "SSL_CERT_FILE"] = certificates
     if "client-cert" in pip:
-        uv["SSL_CLIENT_CERT"] = pip["client-cert"]
+        uv["SSL_CLIENT_CERT"] = os.path.expanduser(pip["client-cert"])
     if true(pip.get("no-index", "")):
         uv.setdefault("UV_OFFLINE", "1")  # rather than UV_NO_INDEX: what is in uv's cache needs no index
     if any(true(uv.get(name, "")) for name in ("UV_OFFLINE", "UV_NO_INDEX")):
@@ -349,4 +377,4 @@ def meet(pip: dict[str, str], uv: dict[str, str]) -> None:
     if "extra-index-url" not in pip and (extra := uv.get("UV_INDEX") or uv.get("UV_EXTRA_INDEX_URL")):
         pip["extra-index-url"] = " ".join(re.sub(r"^[\w.-]+=(?=\w+://)", "", each) for each in extra.split())
     if "find-links" not in pip and "UV_FIND_LINKS" in uv:
-        pip["find-links"] = " ".join(uv["UV_FIND_LINKS"].split(","))
+        pip["find-links"] = " ".join(located(link, ROOT) for link in uv["UV_FIND_LINKS"].split(",") if link)

@@ -128,7 +128,10 @@ def set_up(target: Environment, lock: int) -> None:
     can_install = identity is not None and (
         find_uv(target.folder, BUILD / "uv") is not None
         or subprocess.run(
-            [target.python, "-m", "pip", "--version"], capture_output=True, check=False
+            [target.python, "-m", "pip", "--version"],
+            env=settings().variables,  # a setting that stops pip says nothing of the environment
+            capture_output=True,
+            check=False,
         ).returncode
         == 0
     )

@@ -8,11 +8,10 @@
            if view.format not in ("i", "=i", "<i"...) or view.ndim != 2: raise ValueError
            return view
 
-   Errors: 0, or -1 with an exception set and nothing acquired: TypeError for an object without a buffer, BufferError
-   for one that cannot be written to in one run (read-only, strided), ValueError for a wrong format or shape.
-   Each says what was expected and what came.
-   Threads: the caller must have an attached thread state. An acquired buffer stays where it is, and cannot be resized,
-   until it is released; its contents are anybody's.
+   Errors: 0, or -1 with an exception set and nothing acquired. TypeError: the object has no buffer. BufferError: the
+   buffer is read-only, or has gaps. ValueError: a wrong format or shape. Each says what was expected and what came.
+   Threads: the caller must have an attached thread state. Until it is released, an acquired buffer stays where it is
+   and cannot be resized. Other threads may still change its contents.
    Ownership: on success the caller must call PyBuffer_Release. */
 
 #ifndef SNEK_BUFFERS_H
@@ -64,7 +63,7 @@ buffer_acquire_int32_picture(const char *name, PyObject *object, Py_buffer *view
             return -1;
         }
         PyErr_Clear();
-        if (PyObject_GetBuffer(object, view, PyBUF_FULL_RO) < 0) { /* not for writing, not for reading: it says why */
+        if (PyObject_GetBuffer(object, view, PyBUF_FULL_RO) < 0) { /* not even for reading: its own message says why */
             return -1;
         }
         view->readonly = 1;

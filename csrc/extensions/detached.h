@@ -1,4 +1,4 @@
-/* detached.h: long C code without the GIL, that Ctrl-C stops all the same.
+/* detached.h: how long C code runs without the GIL, and is stopped by Ctrl-C all the same.
 
    In Python (if Python could give up its own GIL):
 
@@ -8,12 +8,12 @@
                    break
        # attached again; if interrupted, the handler's exception is set
 
-   Between detached_begin and detached_end no Python object may be touched and no Python function called; only
-   detached_interrupted does, and it attaches first. Signal handlers run in the main thread of the main interpreter
-   only: a call in any other thread is not interrupted by Ctrl-C (the wait for it in the main thread is).
+   Between detached_begin and detached_end no Python object may be touched and no Python function called. Only
+   detached_interrupted does so, and it attaches first. Signal handlers run in the main thread of the main interpreter
+   only. So Ctrl-C doesn't interrupt a call in another thread; it interrupts the main thread, which may wait for it.
 
-   Any Python code may run inside detached_interrupted: hold no lock when calling it. When the interpreter is
-   finalising it does not return at all (a daemon thread ends there, or hangs from 3.14 on).
+   Any Python code may run inside detached_interrupted: hold no lock when you call it. When the interpreter is
+   finalising, it doesn't return at all: a daemon thread ends there, or hangs from 3.14 on.
 
    Threads: a `detached` belongs to the thread that began it.
    Ownership: lives on the caller's stack. */
@@ -28,7 +28,7 @@
 
 #include "../kernels/checkpoint.h"
 
-/* Short against the 100 ms in which people feel an answer to be immediate; long against what an attach costs:
+/* People feel an answer within 100 ms to be immediate, and this is shorter. It is long beside what it costs to attach:
    some 60 ns when the GIL is free, a switch interval (5 ms) when Python code runs in another thread. */
 #define DETACHED_POLL_NANOSECONDS 30000000LL
 
@@ -48,7 +48,7 @@ detached_now(void)
     return (long long)now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-/* True: an exception is set, leave. Quick unless a poll is due. */
+/* True: an exception is set, so leave. Quick, unless it is time to attach and ask. */
 static bool
 detached_interrupted(void *context)
 {
@@ -64,7 +64,7 @@ detached_interrupted(void *context)
     return interrupted;
 }
 
-/* A signal has interrupted a system call: a poll is due, whenever the last one was. */
+/* A signal has interrupted a system call, so the next detached_interrupted attaches at once. */
 static inline void
 detached_signalled(void *context)
 {

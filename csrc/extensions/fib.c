@@ -10,11 +10,11 @@
            if not 0 <= n <= 92: raise ValueError
            return kernels.fib(n)
 
-   The steps of fib are those of every function that computes: convert the arguments, detach, compute in plain C, attach,
-   return or raise.
+   The steps of fib are those of every function that computes: convert the arguments, detach, compute in plain C,
+   attach, return or raise.
 
-   Threads: any number of calls at once, in any threads and interpreters. fib detaches the thread state (releases the GIL)
-   while it computes.
+   Threads: any number of calls at once, in any threads and interpreters. fib detaches the thread state (releases the
+   GIL) while it computes.
    Ownership: nothing is kept. nop returns a new reference to what it was given. */
 
 #define PY_SSIZE_T_CLEAN
@@ -46,7 +46,7 @@ const char snek_fib_doc[] =
     "Threads: the thread state is detached (the GIL released) while it computes, from n = 16 on. Ctrl-C\n"
     "stops it within 100 ms when it runs in the main thread, later where other threads keep the GIL busy.";
 
-/* fib(15) takes about a microsecond: below that, detaching would cost more than others could gain by it. */
+/* fib(15) takes about a microsecond. For less, detaching would cost more than other threads could gain by it. */
 #define FIB_DETACH_FROM 16
 
 PyObject *

@@ -1,4 +1,4 @@
-/* mandelbrot.c: the functions mandelbrot and kernels of the module snek._snek: a picture drawn into somebody else's array.
+/* mandelbrot.c: the functions mandelbrot and kernels of the module snek._snek. A picture is drawn into another's array.
 
    In Python:
 
@@ -66,7 +66,7 @@ static const char *const mandelbrot_names[MANDELBROT_ARGUMENTS] = {
     "out", "xmin", "xmax", "ymin", "ymax", "max_iter", "threads", "kernel",
 };
 
-/* The window and the depth: what of the picture comes from numbers. */
+/* The part of a picture that comes from numbers: the window and max_iter. */
 static int
 convert_picture(PyObject *const *bound, mandelbrot_picture *picture)
 {
@@ -86,7 +86,7 @@ convert_picture(PyObject *const *bound, mandelbrot_picture *picture)
     return 0;
 }
 
-/* The kernel of that name, "auto" being the fastest. */
+/* The kernel of that name. "auto" is the fastest that takes every step. */
 static int
 convert_kernel(const snek_state *state, PyObject *object, const mandelbrot_kernel **kernel)
 {
@@ -192,7 +192,7 @@ names_of(const mandelbrot_kernel *kernels, size_t count)
     return names;
 }
 
-/* Asks once what this CPU can run, and keeps the answer in the state; -1: an exception is set. */
+/* Asks what this CPU can run, and keeps the answer in the state. -1: an exception is set. */
 int
 snek_find_kernels(snek_state *state)
 {

@@ -1,7 +1,7 @@
 /* parser.h: from Python arguments to C values, by hand.
 
-   What METH_FASTCALL | METH_KEYWORDS hands over is a C array of the values, and a tuple of the names of the last few of
-   them: no tuple and no dict is built for the call, and nothing needs to be looked up that was not passed.
+   METH_FASTCALL | METH_KEYWORDS hands over a C array of the values. The last of them were passed by name, and a tuple
+   holds these names. So no tuple of values and no dict is built for a call.
 
    In Python:
 
@@ -13,7 +13,7 @@
                if name not in names or bound[name] is not None: raise TypeError
                bound[name] = value
 
-   A conversion may run Python code (__index__, __float__), and that code may do anything: so convert all arguments
+   A conversion may run Python code (__index__, __float__), and that code may do anything. So convert all arguments
    first, and acquire buffers afterwards.
 
    Errors: 0, or -1 with an exception set. TypeError for a wrong type, ValueError for a wrong value.
@@ -90,7 +90,7 @@ parser_integer(const char *name, PyObject *object, long long least, long long mo
         return -1;
     }
     if (overflow != 0) { /* its digits could fill the screen */
-        PyErr_Format(PyExc_ValueError, "%s must be from %lld to %lld, not a%s number of more than 64 bits", name, least,
+        PyErr_Format(PyExc_ValueError, "%s must be from %lld to %lld, not a%s number of more than 63 bits", name, least,
                      most, overflow < 0 ? " negative" : "");
         return -1;
     }

@@ -43,8 +43,8 @@ snek_default_threads(const snek_state *state)
     return number > POOL_MAX_THREADS ? POOL_MAX_THREADS : (size_t)number;
 }
 
-/* The number of threads asked for, 0 being as many as there are CPUs for this process; NULL leaves *threads as it is,
-   which may be 0 too. */
+/* Sets *threads to the number asked for. 0 asks for as many as there are CPUs for this process. NULL stands for an
+   argument that was not passed: then the number is what *threads was before. */
 static inline int
 snek_convert_threads(const snek_state *state, PyObject *object, size_t *threads)
 {
@@ -57,7 +57,7 @@ snek_convert_threads(const snek_state *state, PyObject *object, size_t *threads)
         *threads = (size_t)number;
     } else if (state->cpu_count > 0 || cpus_usable_recently() > 0) {
         *threads = snek_default_threads(state);
-    } else { /* files have to be read: others may run Python meanwhile */
+    } else { /* files have to be read, and others may run Python meanwhile */
         PyThreadState *thread = PyEval_SaveThread();
 
         *threads = snek_default_threads(state);

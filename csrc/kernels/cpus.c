@@ -1,5 +1,5 @@
-/* cpus.c: how many CPUs this process may use, which in a container is fewer than the machine has; and on which of them a
-   thread runs.
+/* cpus.c: how many CPUs this process may use, and on which of them a thread runs. In a container they are fewer than
+   the machine has.
 
    In Python:
 
@@ -8,7 +8,7 @@
 
        def cpus_settle(allowed, taken):
            os.sched_setaffinity(0, allowed - taken)    # off these CPUs, at once
-           os.sched_setaffinity(0, allowed)            # and free to go where others of the set are
+           os.sched_setaffinity(0, allowed)            # from now on free to go to any of the set
 
    A quota of 1.5 CPUs gives 2: the second thread uses the half.
 
@@ -57,7 +57,8 @@ cpus_in_affinity(void)
     return online > 0 ? (int)online : 1;
 }
 
-/* The two numbers of "max 100000" or "150000 100000" (cgroup 2), or one of cpu.cfs_*_us (cgroup 1). */
+/* Reads the two numbers of "150000 100000" (cgroup 2), or the one of cpu.cfs_*_us (cgroup 1). Returns how many it
+   found: none in "max 100000", which is cgroup 2 for no quota. */
 static int
 read_numbers(const char *folder, const char *path, const char *file, double *first, double *second)
 {
@@ -81,7 +82,7 @@ quota_along(const char *folder, char *path, int version)
 {
     double smallest = DBL_MAX;
 
-    if (strstr(path, "..") != NULL) { /* a group outside of what this container sees */
+    if (strncmp(path, "/..", 3) == 0 && (path[3] == '/' || path[3] == '\0')) { /* outside of what this container sees */
         path[0] = '\0';
     }
     for (;;) {
@@ -160,12 +161,12 @@ cpus_in_quota(const char *membership, const char *hierarchy)
     return smallest;
 }
 
-/* How long a quota is believed. To read it takes some 40 microseconds, several files of the kernel's; who changes it,
-   changes it by hand, or restarts the container. */
+/* How long a quota is believed. Reading it takes some 40 microseconds, for it stands in several files of the
+   kernel's. It changes seldom: by hand, or with a new container. */
 #define QUOTA_NANOSECONDS 1000000000LL
 
-/* The quota in whole CPUs, rounded up, and when it was read; 0: never. Two threads that read it at the same time write
-   the same. */
+/* The quota in whole CPUs, rounded up, and when it was read; 0: never. Two threads may read it at the same time: they
+   write the same. */
 static struct {
     atomic_llong read_at;
     atomic_int cpus;
@@ -186,7 +187,7 @@ smaller(int a, int b)
     return a < b ? a : b;
 }
 
-/* cpus_usable without a look at files: 0 if it takes one. */
+/* cpus_usable without reading files; 0: they have to be read. */
 int
 cpus_usable_recently(void)
 {
@@ -250,8 +251,8 @@ cpus_allowed(cpus_set *allowed)
 #endif
 }
 
-/* From now on the calling thread runs on the CPUs of `allowed`, and starts on one that is none of those `taken` (-1 in
-   there is no CPU), if there is one. Where `allowed` is not known, nothing happens. */
+/* From now on the calling thread runs on the CPUs of `allowed`. It starts on one that is not `taken`, if there is
+   one; a -1 among those taken stands for no CPU. Where `allowed` is not known, nothing happens. */
 void
 cpus_settle(const cpus_set *allowed, const int *taken, size_t count)
 {

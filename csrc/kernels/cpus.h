@@ -6,10 +6,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* CPUs as the system writes them down: a bit for each of the first 1024. */
+/* A set of CPUs in the system's own form: a bit for each of the first 1024. */
 typedef struct {
     _Alignas(long) unsigned char bits[128];
-    int count; /* 0: not known. The system has no such sets, or more CPUs than there are bits */
+    int count; /* 0: not known, for the system has no such sets, or more CPUs than there are bits */
 } cpus_set;
 
 int cpus_usable(void);

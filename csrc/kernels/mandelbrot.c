@@ -14,16 +14,16 @@
 
 #include "simd.h"
 
-/* A tile is small enough for the threads to finish together (rows through the set take a thousand times as long as
-   rows beside it), and large enough that fetching the next one costs nothing. A few rows high, for what is computed once
-   for its columns; wide, for threads that write to neighbouring memory wait for each other's cache lines: tiles of 64
-   columns and 8 rows lost a third of the speed of two threads, where that was measured (Zen 4). */
+/* Sizes in pixels. A tile is so small that the threads finish together, although rows through the set take a thousand
+   times as long as rows beside it; and so large that fetching the next one costs nothing. It is several rows high, as
+   something is computed once for each of its columns. It is wide, as threads that write to neighbouring memory wait for
+   each other's cache lines: with tiles of 64 columns and 8 rows, two threads lost a third of their speed (Zen 4). */
 enum { TILE_MIN = 64, TILE_MAX = 2048, TILE_COLUMNS = 512, TILES_PER_THREAD = 32 };
 
 /* One row for each kind of register. */
 static const struct {
     const char *name;
-    mandelbrot_compute compute, shortcut; /* every step; less work, or NULL */
+    mandelbrot_compute compute, shortcut; /* takes every step; does less work, or NULL */
     bool (*supported)(void);              /* can this CPU run it? NULL: every CPU can */
 } table[] = {
     {"scalar", mandelbrot_scalar, NULL, NULL},
@@ -42,7 +42,7 @@ _Static_assert(sizeof table / sizeof *table + 1 <= MANDELBROT_KERNELS_MOST, "roo
 size_t
 mandelbrot_kernels_here(mandelbrot_kernel kernels[MANDELBROT_KERNELS_MOST])
 {
-    enum { SHORTCUT = 1 }; /* its place: fast, but not the last, for "auto" takes every step */
+    enum { SHORTCUT = 1 }; /* its place: "auto" is the last kernel, and takes every step */
     size_t count = 0;
 
     kernels[SHORTCUT].name = "shortcut";
@@ -65,7 +65,7 @@ typedef struct {
     ptrdiff_t tile_rows, tile_columns, across;
 } cut;
 
-/* What one thread takes tiles from: the job's chunks, the first of which it was called with. */
+/* What one thread takes tiles from: the chunks of the job. It was called with the first of them. */
 typedef struct {
     mandelbrot_tiles tiles; /* first: cut_next gets its address */
     const cut *cut;
@@ -80,7 +80,7 @@ smaller(ptrdiff_t a, ptrdiff_t b)
     return a < b ? a : b;
 }
 
-/* The number of parts when `whole` >= 1 is cut into parts of at most `part` >= 1, without overflow. */
+/* How many parts there are when `whole` >= 1 is cut into parts of at most `part` >= 1. It does not overflow. */
 static ptrdiff_t
 parts(ptrdiff_t whole, ptrdiff_t part)
 {
@@ -104,7 +104,7 @@ cut_next(mandelbrot_tiles *tiles, mandelbrot_tile *tile)
     return true;
 }
 
-/* The pool's task: this tile, and all that the thread can get after it. */
+/* The pool's task: draws this tile, and all that the thread can get after it. */
 static void
 draw_tiles(void *context, size_t chunk, size_t member, checkpoint *check)
 {

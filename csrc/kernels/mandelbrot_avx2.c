@@ -2,8 +2,8 @@
 
    In Python: see mandelbrot_vector.h.
 
-   A comparison gives a register of ones and zeros, of which movmskpd collects the signs. Lanes are moved together and
-   apart by a permutation of their 32-bit halves, one for each set of lanes.
+   A comparison gives a register of ones and zeros. movmskpd collects its signs, one bit a lane. Lanes are moved
+   together and apart by a permutation of their 32-bit halves; a table holds one for each set of lanes.
 
    Threads: no state. Ownership: owns nothing. */
 
@@ -13,26 +13,29 @@
 
 #define LANES 4
 #if defined(__clang__)
-#define VECTORS 4 /* clang spills the temporary ones when there are more */
+#define VECTORS 4 /* with more, clang spills the registers of a step to memory */
 #else
-#define VECTORS 6 /* too many for the registers, but gcc takes the constant ones from memory */
+#define VECTORS 6 /* more than the registers hold, but gcc takes c, which doesn't change, from memory */
 #endif
 #define TARGET __attribute__((target("avx2,fma")))
 
 #include "mandelbrot_lanes.h"
 
-/* The halves of lane l. */
+/* The numbers of the two halves of lane l. */
 #define HALVES(l) 2 * (l), 2 * (l) + 1
 
-/* Which lane goes where, for every set of lanes: together at the front... */
-#define PACK(a, b, c, d) {HALVES(a), HALVES(b), HALVES(c), HALVES(d)}
+/* For every set of lanes, where each place gets its lane from. This table moves the lanes of the set to the front... */
+#define PACK(a, b, c, d)                                                                                               \
+    {                                                                                                                  \
+        HALVES(a), HALVES(b), HALVES(c), HALVES(d)                                                                     \
+    }
 static const int32_t together[16][8] = {
     PACK(0, 0, 0, 0), PACK(0, 0, 0, 0), PACK(1, 0, 0, 0), PACK(0, 1, 0, 0), PACK(2, 0, 0, 0), PACK(0, 2, 0, 0),
     PACK(1, 2, 0, 0), PACK(0, 1, 2, 0), PACK(3, 0, 0, 0), PACK(0, 3, 0, 0), PACK(1, 3, 0, 0), PACK(0, 1, 3, 0),
     PACK(2, 3, 0, 0), PACK(0, 2, 3, 0), PACK(1, 2, 3, 0), PACK(0, 1, 2, 3),
 };
 
-/* ... and from the front to their places. */
+/* ... and this one moves them from the front to their places. */
 static const int32_t apart[16][8] = {
     PACK(0, 0, 0, 0), PACK(0, 0, 0, 0), PACK(0, 0, 0, 0), PACK(0, 1, 0, 0), PACK(0, 0, 0, 0), PACK(0, 0, 1, 0),
     PACK(0, 0, 1, 0), PACK(0, 1, 2, 0), PACK(0, 0, 0, 0), PACK(0, 0, 0, 1), PACK(0, 0, 0, 1), PACK(0, 1, 0, 2),

@@ -1,16 +1,16 @@
-/* mandelbrot_avx512.h: what the vector kernel wants to have, in AVX-512: eight doubles in a register, 32 registers.
+/* mandelbrot_avx512.h: what mandelbrot_vector.h asks for, in AVX-512: eight doubles in a register, 32 registers.
 
    In Python: see mandelbrot_vector.h.
 
-   A comparison gives a mask register, one bit a lane; compress and expand move the lanes of a mask together and apart
-   in one instruction. They go through a register here: to memory, some CPUs take a hundred cycles for a compress.
+   A comparison gives a mask register, one bit a lane. Compress and expand move the lanes of a mask together and apart,
+   each in one instruction. Both work on registers here: some CPUs take a hundred cycles to compress into memory.
 
    Threads: no state. Ownership: owns nothing. */
 
 #include <immintrin.h>
 
 #define LANES 8
-#define VECTORS 6 /* four registers each, and two for a step at work */
+#define VECTORS 6 /* each takes four of the 32 registers, and a step needs two more */
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")))
 
 #include "mandelbrot_lanes.h"

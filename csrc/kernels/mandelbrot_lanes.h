@@ -4,10 +4,11 @@
 
        class vector(numpy.ndarray): ...     # LANES float64
        class integers(numpy.ndarray): ...   # LANES int64
+       class int32s(numpy.ndarray): ...     # LANES int32
 
-   gcc and clang do arithmetic on such types lane by lane, whatever the CPU. What a CPU has instructions of its own for
-   (fused multiply-add, comparing to bits, moving lanes about) is written with its intrinsics, in the file that
-   includes this one after it has defined
+   gcc and clang do arithmetic on such types lane by lane, on any CPU. For the rest (fused multiply-add, comparing to
+   bits, moving lanes about) each CPU has instructions of its own. The file that includes this one calls them by their
+   intrinsics. Before it includes this one, it defines
 
        LANES     how many doubles a register holds
        TARGET    the attribute of functions that may use those instructions
@@ -22,7 +23,7 @@
 
 typedef double vector __attribute__((vector_size(8 * LANES)));
 typedef int64_t integers __attribute__((vector_size(8 * LANES)));
-typedef int32_t narrow __attribute__((vector_size(4 * LANES)));
+typedef int32_t int32s __attribute__((vector_size(4 * LANES)));
 
 enum { ALL_LANES = (1 << LANES) - 1 };
 

@@ -1,4 +1,4 @@
-/* mandelbrot_pairs.h: what the vector kernel wants to have where a register holds two doubles: lanes are moved one by one.
+/* mandelbrot_pairs.h: what mandelbrot_vector.h asks for, where a register holds two doubles: lanes move one by one.
 
    In Python: see mandelbrot_vector.h.
 

@@ -9,22 +9,22 @@
                for _ in range(steps):                     # no test in here: four operations a step
                    z = z * z + c
                left -= steps
-               escaped = busy & ~(abs(z) <= 2)            # somewhere in this block: where, is found out later,
-               replayed.append(start[escaped], c[escaped])    # by taking it again, with a test at every step
+               escaped = busy & ~(abs(z) <= 2)                # at some step of this block; at which one,
+               replayed.append(start[escaped], c[escaped])    # a replay with a test at every step will find
                busy &= ~escaped & (left > 0)
 
-   Where the time would go otherwise, and what is done about it:
+   Where time would be lost, and what is done about it:
 
-   * A step depends on the one before it. VECTORS registers of independent points fill the time in between.
-   * A test costs as much as a step. One for a whole block costs little, and misses nobody: beyond |z| = 2 there is no
-     way back, |z * z + c| > |z|, up to infinity and nan. It comes late, so the block is taken again, counting, with
-     other points that escaped: no lane is empty.
-   * Neighbours need different numbers of steps. Idle lanes get the next points that wait, whatever row or tile they
-     are from: all lanes work until the picture ends.
-   * Most points outside escape within a few steps. All points of a tile take FIRST steps with a test at each, and what
-     is left a short block of YOUNG; only then they wait for a lane, and most of these stay to the end.
-   * A row of a narrow picture does not fill a register. Its tiles are as wide as it is, so their pixels follow each other
-     in memory: they are taken one after the other, whatever row they are in.
+   * A step has to wait for the result of the one before it. VECTORS registers of independent points fill this time.
+   * A test costs as much as a step. So there is one for a whole block. It misses no point: beyond |z| = 2 there is no
+     way back, for |z * z + c| > |z|, up to infinity and nan. But it doesn't say at which step a point escaped. Points
+     that escaped are collected, and when they fill registers, they take their block again with a test at each step.
+   * Neighbours need different numbers of steps. An idle lane gets the next point that waits, of whatever row or tile.
+     So all lanes work until the picture ends.
+   * Most points outside of the set escape within a few steps. So all points take FIRST steps with a test at each, and
+     those that are left take a short block of YOUNG steps. Those still left wait for a lane: most of them never escape.
+   * A row of a narrow picture doesn't fill a register. But its tiles are as wide as it is, so their pixels follow each
+     other in memory. They are taken one after the other, across the ends of rows.
 
    The file that includes this one has included mandelbrot_lanes.h, and defines
 
@@ -37,27 +37,27 @@
        pack(v, lanes)                   these lanes side by side, from lane 0 on
        unpack(v, lanes, next)           next[0], next[1]... in these lanes, and v in the others
 
-   Threads: no state; everything is on the caller's stack, some 20 kilobytes: threads with small stacks call, too.
+   Threads: no state. Everything is on the caller's stack: some 20 kilobytes, as some threads have small stacks.
    Ownership: writes to picture->counts, owns nothing. */
 
 #include "mandelbrot.h"
 
 enum {
-    TURN = 3,                    /* steps that a loop takes at a time */
-    FIRST = 1 + 4 * TURN,        /* steps of every point, each with a test; the first one leads from 0 to c */
-    YOUNG = 8 * TURN,            /* steps of the short block */
-    BLOCK_MOST = 24 * TURN,      /* steps of a block: many, where few points escape in it... */
-    BLOCK_LEAST = 12 * TURN,     /* ... and few, where many do: half a block is lost then, and it is taken again */
-    BLOCKS = 16,                 /* after so many it is decided anew which */
-    ENOUGH = (LANES + 1) / 2,    /* idle lanes of a register that are worth a refill */
-    SIDE = 4,                    /* registers of points side by side outside the main loop */
-    BATCH = SIDE * LANES,        /* so many points */
-    SEGMENT = 64,                /* points of a row that are fetched together */
-    NARROW = LANES > 2 ? 16 : 6, /* columns: from here on, row by row is faster (measured, Zen 4) */
-    CAPACITY = SEGMENT + BATCH + LANES, /* of a list: a batch is loaded, and a register stored, whole */
+    TURN = 3,                         /* steps that a loop takes at a time */
+    FIRST = 1 + 4 * TURN,             /* steps of every point, each with a test; the first one leads from 0 to c */
+    YOUNG = 8 * TURN,                 /* steps of the short block */
+    BLOCK_MOST = 24 * TURN,           /* steps of a block where few points escape in it */
+    BLOCK_LEAST = 12 * TURN,          /* and where many do: each of them wastes half a block, and takes it again */
+    BLOCKS = 16,                      /* after so many blocks, the choice between the two is made again */
+    ENOUGH = (LANES + 1) / 2,         /* so many idle lanes of a register are worth a refill */
+    SIDE = 4,                         /* registers that are worked on side by side, outside of the main loop */
+    BATCH = SIDE * LANES,             /* the points in them */
+    STRIP = 64,                       /* points that follow each other in memory and are begun together */
+    NARROW = LANES > 2 ? 16 : 6,      /* columns: from here on, row by row is faster (measured, Zen 4) */
+    CAPACITY = STRIP + BATCH + LANES, /* of a list: batches are loaded whole, and registers stored whole */
 };
 
-_Static_assert(BATCH <= SEGMENT, "a list has room for two batches and a register");
+_Static_assert(BATCH <= STRIP, "a list has room for two batches and a register");
 
 /* Compilers keep an array of registers in registers only if its loops are unrolled. */
 #if defined(__clang__)
@@ -66,7 +66,7 @@ _Static_assert(BATCH <= SEGMENT, "a list has room for two batches and a register
 #define FOR_EACH(k, count) _Pragma("GCC unroll 8") for (int k = 0; k < (count); k++)
 #endif
 
-/* z * z + c in the four operations it takes: zr * zr + (cr - zi * zi), and (zr + zr) * zi + ci. */
+/* z * z + c takes four operations: zr * zr + (cr - zi * zi), and (zr + zr) * zi + ci. */
 #define STEP(zr, zi, cr, ci)                                                                                           \
     do {                                                                                                               \
         vector rest = fused_negative(zi, zi, cr);                                                                      \
@@ -85,16 +85,17 @@ _Static_assert(BATCH <= SEGMENT, "a list has room for two batches and a register
         zr = fused(sum, difference, cr);                                                                               \
     } while (0)
 
-/* Some CPUs add in other units than they multiply in. What suits them is a mixture that keeps both kinds busy: of three
-   steps, seven multiplications and seven additions. */
+/* Some CPUs add in other units than they multiply in. A mixture keeps both busy: one step of the first kind and two
+   of the second are seven multiplications and seven additions. */
 #if defined(ADDS_ELSEWHERE)
 #define OTHER_STEP STEP_BY_ADDING
 #else
 #define OTHER_STEP STEP
 #endif
 
-/* A step that shares the squares with its test; `in`: the lanes that began it within |z| <= 2, which count one more. It
-   rounds otherwise than the steps above, so an orbit must take it always or never: the first steps do. */
+/* A step that uses the squares for its test, too. `in`: the lanes that began it within |z| <= 2; they count one more.
+   It rounds in another way than the steps above. A point must get the same orbit in whatever lane it is, so all
+   points take this step at the same place: at the beginning. */
 #define FIRST_STEP(g, n, in)                                                                                           \
     do {                                                                                                               \
         vector rr = (g).zr * (g).zr;                                                                                   \
@@ -105,8 +106,8 @@ _Static_assert(BATCH <= SEGMENT, "a list has room for two batches and a register
         (g).zr = rr - ii + (g).cr;                                                                                     \
     } while (0)
 
-/* TURN steps of `count` registers of points; `before` comes before each step of each. A point begins its turns where it
-   begins a block, so its orbit does not depend on the lane it is in. */
+/* TURN steps of `count` registers of points. `before` is done before each step of each register. Every block begins
+   with a new turn, so a point's orbit does not depend on the lane it is in. */
 #define TAKE_TURN(k, count, before, zr, zi, cr, ci)                                                                    \
     do {                                                                                                               \
         FOR_EACH (k, count) {                                                                                          \
@@ -126,14 +127,14 @@ _Static_assert(BATCH <= SEGMENT, "a list has room for two batches and a register
 /* A register of points. */
 typedef struct {
     vector zr, zi, cr, ci;
-    vector pixel;  /* the bits of an integer: the index of its count */
+    vector pixel;  /* the index of its count: the bits of an integer */
     integers left; /* steps until max_iter */
 } group;
 
 /* A list of points, as arrays, so that registers load neighbours side by side. */
 typedef struct {
     double zr[CAPACITY], zi[CAPACITY], cr[CAPACITY], ci[CAPACITY], pixel[CAPACITY];
-    double left[CAPACITY]; /* the bits of integers; the same for all that wait, and for all young ones */
+    double left[CAPACITY]; /* steps until max_iter: the bits of integers. The same for all that wait, or are young */
     int count;
 } points;
 
@@ -144,17 +145,17 @@ typedef struct {
     checkpoint *check;
     bool stopped;         /* a checkpoint said so */
     bool shortcut;        /* leave out the points that are known to stay */
-    bool narrow;          /* the picture is: segments go on in the next row */
-    mandelbrot_tile tile; /* what is left of it: columns, and rows of the first SEGMENT of them; if narrow, see below */
-    ptrdiff_t row;        /* where its columns begin */
-    double cr[SEGMENT];   /* of the first SEGMENT columns, or of a narrow picture's next points */
-    double ci[SEGMENT];   /* of these, if narrow */
+    bool narrow;          /* the picture is, so strips go on in the next row */
+    mandelbrot_tile tile; /* what is left to begin, as begin_row and begin_rows keep it */
+    ptrdiff_t row;        /* the first one of the tile */
+    double cr[STRIP];     /* of the next STRIP columns, or of a narrow picture's next points */
+    double ci[STRIP];     /* of a narrow picture's next points */
     points waiting;       /* for a lane */
-    points young;         /* escaped in the short block */
-    points escaped;       /* escaped in a block of `steps` */
-    int steps;            /* of a block, a whole number of turns */
-    int most;             /* of them, in this picture */
-    int blocks, escapes;  /* since this was last decided */
+    points young;         /* escaped in the short block, and wait for its replay */
+    points escaped;       /* escaped in a block of `steps`, likewise */
+    int steps;            /* of a block: a whole number of turns */
+    int most;             /* steps of the longest blocks in this picture */
+    int blocks, escapes;  /* since `steps` was last decided */
 } stream;
 
 /* The lanes with |z| <= 2. */
@@ -176,17 +177,18 @@ equal(vector a, vector b)
     return at_most(a, b) & at_most(b, a);
 }
 
-/* The first `count` lanes, all if there are fewer. */
+/* The first `count` lanes; all of them if there are not so many. */
 INLINE unsigned
 first_lanes(ptrdiff_t count)
 {
     return count >= LANES ? ALL_LANES : count <= 0 ? 0 : (1U << count) - 1;
 }
 
-/* One more for the lanes that have |z| <= 2 before a step. */
+/* Before a step: counts one more for the lanes with |z| <= 2. */
 #define COUNT(n, g) n = plus_one(n, bounded(g.zr, g.zi))
 
-/* Appends some lanes of a group, but for `left`. A whole register is stored: what is too much, the next ones overwrite. */
+/* Appends some lanes of a group, all but `left`. Whole registers are stored; the next one overwrites what is too
+   much. */
 INLINE void
 points_add(points *self, const group *from, unsigned lanes)
 {
@@ -209,7 +211,8 @@ points_load(const points *self, int at)
     };
 }
 
-/* Takes the block of `steps` again, with a test at each, for the last BATCH points or as many as there are. */
+/* Takes a block of `steps` again, with a test at each step, for the last BATCH points of a list; for all if it has
+   fewer. Then their counts are known, and they leave the list. */
 static TARGET __attribute__((noinline)) void
 replay(const stream *self, points *from, int steps)
 {
@@ -246,15 +249,15 @@ known_to_stay(vector cr, vector ci)
     return at_most(q * (q + x), 0.25 * ci * ci) | at_most(disc, vector_of(0.0625));
 }
 
-/* After the first steps of a group, of which `n` began within |z| <= 2: its first `pixels` lanes get their counts, and
-   those that stay, max_iter for now; these go on to wait. */
+/* A group has taken its first steps, and `n` of them began within |z| <= 2. Writes the counts of its first `pixels`
+   lanes: for those that have not escaped yet, max_iter for now. These are appended to the points that wait. */
 INLINE void
 begin(stream *self, const group *g, integers n, ptrdiff_t pixels)
 {
     int32_t max_iter = self->picture->max_iter;
     unsigned stay = first_lanes(pixels) & ~used_up(n - (FIRST - 1));
     integers left_early = n < integers_of(max_iter < FIRST ? max_iter : FIRST); /* -1: yes */
-    narrow counts = __builtin_convertvector((n & left_early) | (max_iter & ~left_early), narrow);
+    int32s counts = __builtin_convertvector((n & left_early) | (max_iter & ~left_early), int32s);
     int64_t pixel;
 
     memcpy(&pixel, &g->pixel, sizeof pixel);
@@ -273,22 +276,22 @@ begin(stream *self, const group *g, integers n, ptrdiff_t pixels)
     }
 }
 
-/* Where the next SEGMENT columns are: the same for all rows of a tile, and a division takes as long as some steps. */
+/* Where the next STRIP columns are. Done once for all rows of a tile, as a division takes as long as some steps. */
 static TARGET void
 locate_columns(stream *self)
 {
     const mandelbrot_picture *picture = self->picture;
     double dx = picture->xmax - picture->xmin;
 
-    for (int i = 0; i < SEGMENT; i += LANES) {
+    for (int i = 0; i < STRIP; i += LANES) {
         vector columns = lane_numbers() + (double)(self->tile.column + i);
 
         store(self->cr + i, picture->xmin + dx * columns / (double)picture->width);
     }
 }
 
-/* Where the next SEGMENT points of a narrow picture are, from the tile's first row and column on; behind its end too,
-   where nobody looks. */
+/* Where the next STRIP points of a narrow picture are, from the tile's row and column on. It goes on behind the end
+   of the tile, where nobody looks. */
 static TARGET void
 locate_points(stream *self)
 {
@@ -298,7 +301,7 @@ locate_points(stream *self)
     double width = (double)picture->width;
     double column = (double)self->tile.column, row = (double)self->tile.row;
 
-    for (int i = 0; i < SEGMENT; i++) {
+    for (int i = 0; i < STRIP; i++) {
         self->cr[i] = column++;
         self->ci[i] = row;
         if (column == width) {
@@ -306,16 +309,16 @@ locate_points(stream *self)
             row++;
         }
     }
-    for (int i = 0; i < SEGMENT; i += LANES) {
+    for (int i = 0; i < STRIP; i += LANES) {
         store(self->cr + i, picture->xmin + dx * load(self->cr + i) / width);
         store(self->ci + i, picture->ymin + dy * load(self->ci + i) / (double)picture->height);
     }
 }
 
-/* Takes the first steps of the next `pixels` points, which follow each other in memory. `is_narrow` is a constant where
-   this is called: a question at each batch would cost the others a twentieth of their time. */
+/* Takes the first steps of the next `pixels` points, which follow each other in memory. `is_narrow` is a constant in
+   each call, so that the compiler leaves out the question: it would cost wide pictures a twentieth of their time. */
 INLINE void
-begin_segment(stream *self, ptrdiff_t row, ptrdiff_t pixels, bool is_narrow)
+begin_strip(stream *self, ptrdiff_t row, ptrdiff_t pixels, bool is_narrow)
 {
     const mandelbrot_picture *picture = self->picture;
     double dy = picture->ymax - picture->ymin;
@@ -355,7 +358,7 @@ begin_segment(stream *self, ptrdiff_t row, ptrdiff_t pixels, bool is_narrow)
     }
 }
 
-/* Takes the short block of the points that wait from number `from` on; those that stay go on waiting. */
+/* The points that wait, from number `from` on, take the short block. Those that have not escaped go on waiting. */
 static TARGET void
 grow(stream *self, int from)
 {
@@ -390,17 +393,18 @@ grow(stream *self, int from)
     }
 }
 
-/* Takes the first steps of a segment of the tile, and goes on to the next one; returns the number of its pixels. */
+/* Begins the next strip of the tile: the same columns in the next row, or else the next columns. `tile` is what is
+   left: its columns, and the rows of the first STRIP of them. Returns the number of pixels. */
 static TARGET __attribute__((noinline)) ptrdiff_t
 begin_row(stream *self)
 {
     mandelbrot_tile *tile = &self->tile;
-    ptrdiff_t pixels = smaller(tile->column_end - tile->column, SEGMENT);
+    ptrdiff_t pixels = smaller(tile->column_end - tile->column, STRIP);
 
     if (tile->row == self->row) {
         locate_columns(self);
     }
-    begin_segment(self, tile->row, pixels, false);
+    begin_strip(self, tile->row, pixels, false);
     tile->row++;
     if (tile->row == tile->row_end) {
         tile->row = self->row;
@@ -409,17 +413,17 @@ begin_row(stream *self)
     return pixels;
 }
 
-/* The same where the picture is narrow: tile->row and tile->column are the next point's. At the end of the tile, the
-   column is the one behind the last, as above. */
+/* The same for a narrow picture, where tile->row and tile->column are the next point's. At the end of the tile, the
+   column is the one behind the last, as it is above. */
 static TARGET __attribute__((noinline)) ptrdiff_t
 begin_rows(stream *self)
 {
     mandelbrot_tile *tile = &self->tile;
     ptrdiff_t width = self->picture->width;
-    ptrdiff_t pixels = smaller((tile->row_end - tile->row) * width - tile->column, SEGMENT);
+    ptrdiff_t pixels = smaller((tile->row_end - tile->row) * width - tile->column, STRIP);
 
     locate_points(self);
-    begin_segment(self, tile->row, pixels, true);
+    begin_strip(self, tile->row, pixels, true);
     tile->row += (tile->column + pixels) / width;
     tile->column = (tile->column + pixels) % width;
     if (tile->row == tile->row_end) {
@@ -428,7 +432,7 @@ begin_rows(stream *self)
     return pixels;
 }
 
-/* Gets some more points to wait, if they stay so long. False: there are no more, or the checkpoint says stop. */
+/* Begins some more points. Those that don't escape soon wait. False: there are none, or the checkpoint says stop. */
 static TARGET __attribute__((noinline)) bool
 fetch(stream *self)
 {
@@ -475,10 +479,10 @@ refill(stream *self, group *g, unsigned idle)
     return idle;
 }
 
-/* After a block that began with `g` and has led to zr and zi: takes the lanes that are done out of `busy`, and refills
-   them when it is worth while. */
+/* A block began with `g`, and has led to zr and zi. Takes the lanes that are done out of `busy`, and refills them if
+   there are enough. Returns the lanes that are busy now. */
 INLINE unsigned
-settle(stream *self, group *g, unsigned busy, vector zr, vector zi)
+end_block(stream *self, group *g, unsigned busy, vector zr, vector zi)
 {
     unsigned stay = bounded(zr, zi);
     unsigned escaped = busy & ~stay;
@@ -492,7 +496,7 @@ settle(stream *self, group *g, unsigned busy, vector zr, vector zi)
             replay(self, &self->escaped, self->steps);
         }
     }
-    if (self->shortcut) { /* back where the block began: it will go round and round */
+    if (self->shortcut) { /* a point that is back where the block began goes round for ever */
         stay &= ~(equal(zr, g->zr) & equal(zi, g->zi));
     }
     g->zr = zr;
@@ -505,8 +509,8 @@ settle(stream *self, group *g, unsigned busy, vector zr, vector zi)
     return busy;
 }
 
-/* The length of blocks where few points escape, such that the last one ends with, or shortly after, the last of `left`
-   steps. */
+/* How long blocks are where few points escape: about BLOCK_MOST, and such that the last one ends with the last of
+   `left` steps, or shortly after it. */
 static int
 block_most(int32_t left)
 {
@@ -519,8 +523,8 @@ block_most(int32_t left)
     return ((steps - 1) / TURN + 1) * TURN;
 }
 
-/* Counts one more block, and decides from time to time how long the next ones shall be: short if more than one lane in
-   twelve escapes in a block. What a point's count is doesn't depend on it. */
+/* Counts one more block. From time to time it decides how long the next ones shall be: short if more than one lane in
+   twelve escapes in a block. The counts of points don't depend on it. */
 INLINE void
 adapt(stream *self)
 {
@@ -576,7 +580,7 @@ compute(const mandelbrot_picture *picture, mandelbrot_tiles *tiles, checkpoint *
         }
         any = 0;
         FOR_EACH (k, VECTORS) {
-            busy[k] = settle(&self, &groups[k], busy[k], zr[k], zi[k]);
+            busy[k] = end_block(&self, &groups[k], busy[k], zr[k], zi[k]);
             any |= busy[k];
         }
         adapt(&self);

@@ -9,7 +9,7 @@
                task(context, chunk)          # its checkpoints ask interrupted()
            jobs.remove(job)                  # nobody joins from now on
            while job.helpers:                # they finish the chunk they are at
-               job.left.wait(0.01)
+               job.helpers_gone.wait(0.01)
                interrupted()
 
    The words, here and in pool.h:
@@ -21,22 +21,24 @@
 
    Why it is as it is:
 
-   * The calling thread works too. So a job makes progress whatever the helpers do. Any number of calls, from any threads
-     and interpreters, even from inside interrupted(), can be under way without a deadlock. Helpers join the oldest job
-     that still wants some.
+   * The calling thread works too. So a job makes progress whatever the helpers do. Any number of calls, from any
+     threads and interpreters, even from inside interrupted(), can be under way without a deadlock. Helpers join the
+     oldest job that still wants some.
    * Chunks are handed out one by one, so uneven chunks even out.
-   * Helpers start when first wanted, then sleep between jobs until the process ends. They block all signals but those
-     that they cause themselves, for faulthandler to report: a signal is for the interpreter's own threads.
-   * A helper runs where the thread that called may run. The set of CPUs is the job's: helpers take it when they join. A
-     thread inherits the set of the one that starts it, so without that a first call from a pinned thread would pin the
-     helpers for good.
-   * A helper that joins a job goes to a CPU that no other member of it is on. Linux likes to wake a thread on the CPU
-     of the thread that woke it, and looks again after milliseconds: a short job would be over by then, computed by all
-     its threads in turn on one CPU. Seen beside other programs, and now and then on an idle virtual machine.
+   * Helpers start when they are first wanted, and sleep between jobs until the process ends. They block signals, which
+     are for the interpreter's own threads. They let through only those that they cause themselves, such as SIGSEGV, so
+     that faulthandler can report them.
+   * A helper runs on the CPUs that the calling thread may use. The job holds this set, and a helper takes it over when
+     it joins. Otherwise it would keep the set of the thread that started it: a first call from a pinned thread would
+     pin the helpers for good.
+   * A helper that joins a job goes to a CPU where no other member of it is. Linux often wakes a thread on the CPU of
+     the thread that woke it, and moves it away only milliseconds later. A short job would be over by then, and its
+     threads would have taken turns on one CPU: seen beside other programs, and at times on an idle virtual machine.
    * After fork() a child has only the thread that forked. Handlers registered with pthread_atfork make the pool
      whole in the parent and empty in the child, whose next call starts helpers of its own.
-   * A job lives on the heap, context included, never on the caller's stack: CPython up to 3.13 ends a daemon thread
-     that comes back to a finalising interpreter by pthread_exit, and the helpers of its job must not notice.
+   * A job lives on the heap, with a copy of its context, and not on the caller's stack. When the interpreter finalises,
+     CPython up to 3.13 ends a daemon thread with pthread_exit, and its stack is gone. The helpers of its job still
+     work, and must not notice.
 
    Threads: pool_run may be called from any thread at any time. Tasks of one job run concurrently.
    Ownership: the job belongs to the thread that called pool_run; helpers may touch it only between joining and
@@ -61,18 +63,16 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What threads write often lives this far apart: x86 fetches cache lines in pairs, Apple's are 128 bytes. */
-#define LINE 128
-
 /* A thread's stack. Kernels need some 20 kilobytes; sanitizers and debuggers like some more. */
 #define STACK_BYTES (512 * 1024)
 
 /* How often a caller that waits for its helpers asks interrupted(). */
 #define WAIT_NANOSECONDS 10000000L
 
-/* A job of unknown length has helpers invited when the calling thread has worked so long, if so much seems to be left. To
-   wake a helper, and to wait for it at the end, costs the calling thread some 8 microseconds (Zen 4, a virtual machine):
-   it loses little when it calls late, and nothing when it doesn't call. */
+/* Where nobody knows how long a job takes, helpers are invited late: when the calling thread has worked for
+   ALONE_NANOSECONDS, and LEFT_NANOSECONDS more seem to be left. To wake a helper, and to wait for it at the end, costs
+   the calling thread some 8 microseconds (Zen 4, a virtual machine). A long job loses little when helpers come late,
+   and a short one nothing when they don't come. */
 #define ALONE_NANOSECONDS 20000
 #define LEFT_NANOSECONDS 25000
 
@@ -80,7 +80,7 @@ typedef struct pool_job pool_job;
 
 /* One thread's place in one job. */
 typedef struct {
-    _Alignas(LINE) checkpoint check; /* first, so that a checkpoint's address is its member's */
+    _Alignas(CACHE_LINE_BYTES) checkpoint check; /* first, so that a checkpoint's address is its member's */
     pool_job *job;
     size_t number;  /* 0: the thread that called pool_run */
     atomic_int cpu; /* where it was when it joined: the CPU's number plus 1; 0: not known */
@@ -88,10 +88,10 @@ typedef struct {
 
 struct pool_job {
     /* written by every member, once a chunk */
-    _Alignas(LINE) atomic_size_t next_chunk;
+    _Alignas(CACHE_LINE_BYTES) atomic_size_t next_chunk;
 
     /* written once, read at every checkpoint */
-    _Alignas(LINE) atomic_bool stopped;
+    _Alignas(CACHE_LINE_BYTES) atomic_bool stopped;
     pool_task task;
     void *context; /* behind the members, in the same block */
     size_t chunks;
@@ -102,15 +102,15 @@ struct pool_job {
 
     /* written by the calling thread, before helpers can come */
     bool invited;             /* helpers may have come */
-    long long began;          /* if they are invited later */
+    long long began;          /* when it began to work, where helpers are invited late; else 0 */
     unsigned long generation; /* of the pool, when it invited them */
-    cpus_set allowed;         /* the CPUs that it may run on, and that helpers may, for this job */
+    cpus_set allowed;         /* the CPUs that it may run on, and so may helpers for this job */
 
     /* guarded by the pool's lock */
     pool_job *next;
-    size_t joined; /* helpers that came, ever */
-    size_t active; /* helpers that have not left yet */
-    pthread_cond_t left;
+    size_t joined;               /* helpers that came, ever */
+    size_t active;               /* helpers that have not left yet */
+    pthread_cond_t helpers_gone; /* the last of them has left */
 
     pool_member members[];
 };
@@ -147,7 +147,7 @@ job_chunks_left(const pool_job *job)
     return next < job->chunks ? job->chunks - next : 0;
 }
 
-/* Is it time for helpers? What is left takes as long for each chunk as what is done, so it is guessed. */
+/* Is it time for helpers? The guess is that a chunk that is left takes as long as one that has been taken. */
 static bool
 job_is_worth_helpers(const pool_job *job)
 {
@@ -172,8 +172,8 @@ job_is_interrupted(pool_job *job)
     return stop;
 }
 
-/* A member's budget is spent: should it stop? The calling thread has more to ask: do helpers pay by now, has the job been
-   interrupted? */
+/* Called when a member's budget is spent; true: stop. The calling thread asks two questions more: do helpers pay by
+   now, and has the job been interrupted? */
 static bool
 member_expired(checkpoint *check)
 {
@@ -191,8 +191,8 @@ member_expired(checkpoint *check)
     return atomic_load_explicit(&job->stopped, memory_order_relaxed);
 }
 
-/* Takes the next chunk for the member whose checkpoint this is, the one that its task was given. Whoever takes a chunk
-   computes it before returning. False: there is none left, or the job is stopped. */
+/* Takes the next chunk for a member. `check` is the checkpoint that its task was given, and tells which member it is. A
+   task that takes a chunk must compute it before it returns. False: there is none left, or the job is stopped. */
 bool
 pool_take(checkpoint *check, size_t *chunk)
 {
@@ -205,8 +205,8 @@ pool_take(checkpoint *check, size_t *chunk)
     return *chunk < job->chunks;
 }
 
-/* From now on nobody takes another chunk of the job of the member whose checkpoint this is. Those taken, all the lower
-   ones among them, are computed. */
+/* From now on nobody takes another chunk of this member's job. Chunks are taken in order: all those up to the last one
+   taken are still computed. */
 void
 pool_finish(checkpoint *check)
 {
@@ -232,7 +232,7 @@ job_work(pool_job *job, size_t number)
 
 /* ---- helpers ---- */
 
-/* Brings the calling helper to where its job may run, and off a CPU where another member of the job is. */
+/* Moves the calling helper to the CPUs that its job may use, away from those where other members are. */
 static void
 job_settle(pool_job *job, size_t number)
 {
@@ -281,7 +281,7 @@ pool_helper(void *unused)
 
         pthread_mutex_lock(&the_pool.lock);
         if (--job->active == 0) {
-            pthread_cond_signal(&job->left); /* the caller can't free the job before we let go of the lock */
+            pthread_cond_signal(&job->helpers_gone); /* the caller can't free the job before we let go of the lock */
         }
     }
     return NULL;
@@ -302,7 +302,7 @@ pool_demand_lock_held(size_t cpus)
     return sum > largest ? sum : largest;
 }
 
-/* Starts helpers until there are `count`, or the system refuses: then there are fewer, and that is all. */
+/* Starts helpers until there are `count`. Where the system refuses, there are fewer, and jobs take longer. */
 static void
 pool_start_helpers_lock_held(size_t count)
 {
@@ -373,7 +373,7 @@ job_wait_lock_held(pool_job *job)
 #if defined(__APPLE__)
     struct timespec moment = {0, WAIT_NANOSECONDS};
 
-    pthread_cond_timedwait_relative_np(&job->left, &the_pool.lock, &moment);
+    pthread_cond_timedwait_relative_np(&job->helpers_gone, &the_pool.lock, &moment);
 #else
     struct timespec until;
 
@@ -383,23 +383,23 @@ job_wait_lock_held(pool_job *job)
         until.tv_nsec -= 1000000000L;
         until.tv_sec++;
     }
-    pthread_cond_timedwait(&job->left, &the_pool.lock, &until);
+    pthread_cond_timedwait(&job->helpers_gone, &the_pool.lock, &until);
 #endif
 }
 
-/* The condition `left`, on a clock that nobody sets. */
+/* Makes the condition helpers_gone, on a clock that nobody sets; 0, or an error number. */
 static int
 job_init_condition(pool_job *job)
 {
 #if defined(__APPLE__)
-    return pthread_cond_init(&job->left, NULL);
+    return pthread_cond_init(&job->helpers_gone, NULL);
 #else
     pthread_condattr_t attributes;
     int error = pthread_condattr_init(&attributes);
 
     if (error == 0) {
         error = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        error = error != 0 ? error : pthread_cond_init(&job->left, &attributes);
+        error = error != 0 ? error : pthread_cond_init(&job->helpers_gone, &attributes);
         pthread_condattr_destroy(&attributes);
     }
     return error;
@@ -416,7 +416,8 @@ job_new(pool_task task, const void *context, size_t context_size, size_t chunks,
     size_t context_offset = sizeof(pool_job) + threads * sizeof(pool_member);
     void *block;
 
-    if (context_size > SIZE_MAX - context_offset || posix_memalign(&block, LINE, context_offset + context_size) != 0) {
+    if (context_size > SIZE_MAX - context_offset ||
+        posix_memalign(&block, CACHE_LINE_BYTES, context_offset + context_size) != 0) {
         return NULL;
     }
     pool_job *job = memset(block, 0, context_offset);
@@ -441,11 +442,11 @@ job_new(pool_task task, const void *context, size_t context_size, size_t chunks,
 static void
 job_free(pool_job *job)
 {
-    pthread_cond_destroy(&job->left);
+    pthread_cond_destroy(&job->helpers_gone);
     free(job);
 }
 
-/* Appends the job to the list, and makes sure that there are helpers for it. What takes a while is found out before the
+/* Appends the job to the list, and makes sure that there are helpers for it. What takes long is done before the
    lock is taken. */
 static void
 job_invite(pool_job *job)
@@ -510,9 +511,9 @@ job_run(pool_job *job)
 }
 
 /* Calls task(copy of context, chunk, ...) for every chunk in 0 .. chunks - 1, on at most `threads` threads (1 to
-   POOL_MAX_THREADS), the calling one among them; returns when all is done or stopped, and no thread is at it any
-   more. `context` is copied, `context_size` bytes of it; what it points to must stay until pool_run returns, and in
-   a thread that is ended inside interrupted(), for ever. */
+   POOL_MAX_THREADS), the calling one among them. Returns when all is done or stopped, and no thread works on it any
+   more. `context_size` bytes of `context` are copied. What they point to must stay until pool_run returns; if the
+   thread is ended inside interrupted(), it must stay for ever. */
 pool_status
 pool_run(pool_task task, const void *context, size_t context_size, size_t chunks, size_t threads,
          pool_interrupted interrupted, void *interrupted_context)
@@ -528,8 +529,8 @@ pool_run(pool_task task, const void *context, size_t context_size, size_t chunks
     return job_run(job);
 }
 
-/* The same for jobs that may be too short for several threads, where nobody can tell beforehand. The calling thread begins
-   alone; helpers are invited at a checkpoint, when it has worked for a moment and much seems to be left. */
+/* The same for jobs that may be too short for several threads. The calling thread begins alone. It invites helpers at a
+   checkpoint, when it has worked for a moment and much seems to be left. */
 pool_status
 pool_run_alone_first(pool_task task, const void *context, size_t context_size, size_t chunks, size_t threads,
                      pool_interrupted interrupted, void *interrupted_context)

@@ -6,11 +6,11 @@
            flags = re.search("flags.*", Path("/proc/cpuinfo").read_text()).group().split()
            return {"avx2", "fma"} <= set(flags)
 
-   Two must agree: the CPU has the instructions (cpuid says so), and the operating system saves their registers when it
-   switches threads (XCR0 says so; an old kernel or a virtual machine may not). Wide registers that nobody saves would
-   lose their contents at any moment. NEON needs no question: every 64-bit ARM has it.
+   Two must agree. The CPU must have the instructions: cpuid tells. And the operating system must save their registers
+   when it switches threads: XCR0 tells, and an old kernel or a virtual machine may not do it. Registers that nobody
+   saves lose their contents at any moment. NEON needs no question: every 64-bit ARM has it.
 
-   On macOS XCR0 shows the AVX-512 registers only after their first use: there, simd_has_avx512 says no.
+   On macOS, XCR0 shows the AVX-512 registers only after their first use, so simd_has_avx512 says no there.
 
    Threads: no state. Ownership: nothing is kept. */
 
@@ -22,7 +22,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Bits of XCR0: the registers xmm, ymm; and for AVX-512 the masks, the upper halves of zmm0 to 15, and zmm16 to 31. */
+/* Bits of XCR0: xmm and ymm. AVX-512 adds three: the masks, the upper halves of zmm0 to zmm15, and zmm16 to zmm31. */
 enum { YMM_STATE = 0x06, ZMM_STATE = 0xe6 };
 
 /* Are all these bits of XCR0 set? cpuid must have said that there is an XCR0: bit_OSXSAVE. */
@@ -35,7 +35,7 @@ saved(unsigned state)
     return (low & state) == state;
 }
 
-/* Leaf 1, ECX and leaf 7, EBX of cpuid. */
+/* Does cpuid have these bits, in ECX of leaf 1 and EBX of leaf 7, and is `state` saved? */
 static bool
 has(unsigned leaf1_ecx, unsigned leaf7_ebx, unsigned state)
 {
@@ -48,7 +48,7 @@ has(unsigned leaf1_ecx, unsigned leaf7_ebx, unsigned state)
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & leaf7_ebx) == leaf7_ebx;
 }
 
-/* AVX2, fused multiply-add, and the counting of bits that compilers take for granted beside them. */
+/* AVX2, fused multiply-add, and popcnt, which compilers take for granted beside them. */
 bool
 simd_has_avx2(void)
 {
@@ -63,7 +63,7 @@ simd_has_avx512(void)
                ZMM_STATE);
 }
 
-/* The same on AMD's cores, Zen 4 and later, which have pipes of their own for additions. */
+/* The same, on a core of AMD's: these, Zen 4 and later, have pipes of their own for additions. */
 bool
 simd_has_avx512_and_adders(void)
 {

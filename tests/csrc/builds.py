@@ -28,6 +28,7 @@ PORTABLE_ONLY = {
         for name in ("avx2", "avx512", "zen4")
     },
 }
+Plant = Mapping[str, Mapping[str, str]]
 WARNINGS = ["-std=c11", "-O3", "-Wall", "-Wextra", "-Wshadow", "-Wconversion"]
 
 
@@ -58,10 +59,11 @@ def digest(*parts: object) -> str:
 
 @contextmanager
 def made_once(name: str, *parts: object) -> Iterator[tuple[Path, bool]]:
-    """Give a folder, and whether what belongs there has to be made; two test runs at a time don't make it twice."""
-    CACHE.mkdir(parents=True, exist_ok=True)
+    """Give a folder, and whether what belongs there has to be made; two who want it at a time don't make it twice."""
+    locks = CACHE / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
     folder = CACHE / f"{name}-{digest(*parts)}"
-    with open(CACHE / "lock", "w") as lock:
+    with open(locks / name, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         ready = folder / "ready"
         if not ready.exists():
@@ -92,23 +94,27 @@ def command(
     return done.stdout
 
 
-def defect(text: str, replacements: Mapping[str, str]) -> str:
-    """Return the text with each of the replacements made, which must find its place exactly once."""
-    for old, new in replacements.items():
-        assert text.count(old) == 1, f"the place for a planted defect is not there once: {old}"
-        text = text.replace(old, new)
-    return text
+def plant_defects(folder: Path, plant: Plant) -> None:
+    """Make the replacements in a copy of csrc. Each has to find its place exactly once in the files that its glob names."""
+    for pattern, replacements in plant.items():
+        texts = {path: path.read_text(encoding="utf-8") for path in folder.glob(pattern)}
+        for old, new in replacements.items():
+            places = {path: text.count(old) for path, text in texts.items() if old in text}
+            assert [*places.values()] == [1], f"the place for a planted defect is not there once: {old}"
+            (path,) = places
+            texts[path] = texts[path].replace(old, new)
+            path.write_text(texts[path], encoding="utf-8")
 
 
 def snek(
     name: str,
     *flags: str,
     cc: str = "gcc",
-    plant: Mapping[str, Mapping[str, str]] | None = None,
+    plant: Plant | None = None,
 ) -> Path:
     """Build the package and return the folder to put on PYTHONPATH.
 
-    `plant` maps files of csrc to replacements of text in them: defects that the tests must find.
+    `plant` maps files of csrc, or globs, to replacements of text in them: defects that the tests must find.
     """
     pytest.importorskip("setuptools")
     compiler(cc)
@@ -117,9 +123,7 @@ def snek(
         if make:
             copy = folder / "csrc"
             shutil.copytree(CSRC, copy, ignore=shutil.ignore_patterns("build", "*.so", "*.egg-info"))
-            for file, replacements in (plant or {}).items():
-                path = copy / file
-                path.write_text(defect(path.read_text(encoding="utf-8"), replacements), encoding="utf-8")
+            plant_defects(copy, plant or {})
             given = " ".join(flags)
             env = {
                 "CC": " ".join(map(shlex.quote, cached(cc))),
@@ -140,7 +144,7 @@ def program(
     files: list[Path],
     *flags: str,
     cc: str = "gcc",
-    plant: Mapping[str, Mapping[str, str]] | None = None,
+    plant: Plant | None = None,
 ) -> Path:
     """Compile C files, which may include csrc's as "kernels/x.h", and link them; return the executable."""
     compiler(cc)
@@ -149,9 +153,7 @@ def program(
         if make:
             for each in ("kernels", "doors"):
                 shutil.copytree(CSRC / each, folder / each, ignore=shutil.ignore_patterns("__pycache__"))
-            for file, replacements in (plant or {}).items():
-                path = folder / file
-                path.write_text(defect(path.read_text(encoding="utf-8"), replacements), encoding="utf-8")
+            plant_defects(folder, plant or {})
             flags = ("-std=c11", "-g", "-O2", "-pthread", *flags)
             objects = [f"{number}.o" for number in range(len(files))]
             for path, target in zip(files, objects, strict=True):

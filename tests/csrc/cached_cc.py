@@ -32,8 +32,11 @@ def key(arguments: list[str]) -> str | None:
 
 def forget_old_objects() -> None:
     for path in OBJECTS.iterdir():
-        if path.stat().st_mtime < time.time() - KEPT_SECONDS:
-            path.unlink(missing_ok=True)
+        try:
+            if path.stat().st_mtime < time.time() - KEPT_SECONDS:
+                path.unlink()
+        except FileNotFoundError:
+            pass  # another compiler has given the file its name, or forgotten it, meanwhile
 
 
 def main(arguments: list[str]) -> int:

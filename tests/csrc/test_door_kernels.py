@@ -12,6 +12,7 @@ from pathlib import Path
 import cffi
 import pytest
 from builds import DRIVERS, WARNINGS, command, compiler
+from children import SCRIPTS
 from test_other_interpreters import environment as interpreter
 from test_pool import ADDRESS, THREAD, run, sanitized_program
 
@@ -233,8 +234,8 @@ def test_sanitizers_find_a_planted_defect(defect: str) -> None:
 @pytest.mark.parametrize("name", ["python3.13t", "python3.14t"])
 def test_no_door_turns_the_gil_on(name: str) -> None:
     """Eight threads, which run at the same time, call through each. cffi is asked for its refusal only."""
-    script = Path(__file__).with_name("doors_without_gil.py")
-    output = command(interpreter(name), "-W", "error", script, DOORS, env={"PYTHONPATH": ""})
+    child = [interpreter(name), "-W", "error", SCRIPTS / "doors.py", "without_the_gil", DOORS]
+    output = command(*child, env={"PYTHONPATH": ""})
     said = dict(line.split(": ", 1) for line in output.splitlines())
     refused = said.pop("cffi_door")
     assert name != "python3.13t" or refused == "cffi does not support free-threaded Python before 3.14"

@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
+import ahead
 import builds
 import pytest
 from test_pool import ADDRESS, run, sanitized_program
@@ -76,7 +77,7 @@ DEFECTS = {
         "for (int l = 0; l < LANES; l++)",
     ),
     "a narrow row that goes on": ("vector.h", "if (column == width) {", "if (column > width) {"),
-    "a narrow segment that skips a point": (
+    "a narrow strip that skips a point": (
         "vector.h",
         "tile->column = (tile->column + pixels) % width;",
         "tile->column = (tile->column + pixels + 1) % width;",
@@ -125,13 +126,22 @@ DEFECTS = {
 }
 
 
-@pytest.mark.mutant
-@pytest.mark.parametrize("name", DEFECTS)
-def test_planted_defects_are_found(name):
+def with_defect(name):
     file, good, bad = DEFECTS[name]
     plant = {**builds.PORTABLE_ONLY, f"kernels/mandelbrot_{file}": {good: bad}}
-    program = sanitized_program(
+    return sanitized_program(
         f"kernels-defect{list(DEFECTS).index(name)}", FILES, [*ADDRESS, "-O0"], builds.compiler(), plant
     )
-    status, _ = run(program)
+
+
+@pytest.fixture(scope="module")
+def defective(request):
+    """Give the driver with that defect in the kernels."""
+    return ahead.outcomes(request, ["test_planted_defects_are_found"], "name", with_defect)
+
+
+@pytest.mark.mutant
+@pytest.mark.parametrize("name", DEFECTS)
+def test_planted_defects_are_found(name, defective):
+    status, _ = run(defective(name))
     assert status != 0

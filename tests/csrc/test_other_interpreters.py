@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import ahead
 import builds
 import pytest
 
@@ -93,18 +94,25 @@ def run_tests(python: Path, *files: str) -> str:
     )
 
 
+@pytest.fixture(scope="module")
+def environments(request):
+    """Give the Python of an environment; they are made two at a time, and the tests run in one at a time."""
+    tests = ["test_snek_on", "test_snek_without_the_gil"]
+    return ahead.outcomes(request, tests, "name", environment)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["python3.11", "python3.14", "python3.15"])
-def test_snek_on(name):
-    output = run_tests(environment(name), *FILES)
+def test_snek_on(name, environments):
+    output = run_tests(environments(name), *FILES)
     assert " passed" in output
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["python3.13t", "python3.14t", "python3.15t"])
-def test_snek_without_the_gil(name):
+def test_snek_without_the_gil(name, environments):
     """The GIL stays off, and eight threads that really run at the same time compute right answers."""
-    python = environment(name)
+    python = environments(name)
     assert (
         builds.command(python, "-c", "import sys, snek; print(sys._is_gil_enabled())", env={"PYTHONPATH": ""})
         == "False\n"

@@ -5,6 +5,7 @@ import os
 import subprocess
 import threading
 
+import ahead
 import builds
 import pytest
 import twins
@@ -105,17 +106,26 @@ DEFECTS = {
 }
 
 
-@pytest.mark.mutant
-@pytest.mark.parametrize("name", DEFECTS)
-def test_planted_defects_are_found(name):
+def with_defect(name):
     tool, good, bad = DEFECTS[name]
-    flags = THREAD if tool == "tsan" else ADDRESS
-    program = sanitized(
+    return sanitized(
         f"defect{list(DEFECTS).index(name)}",
-        flags,
+        THREAD if tool == "tsan" else ADDRESS,
         builds.compiler(),
         plant={**builds.PORTABLE_ONLY, "kernels/pool.c": {good: bad}},
     )
+
+
+@pytest.fixture(scope="module")
+def defective(request):
+    """Give the driver with that defect in the pool."""
+    return ahead.outcomes(request, ["test_planted_defects_are_found"], "name", with_defect)
+
+
+@pytest.mark.mutant
+@pytest.mark.parametrize("name", DEFECTS)
+def test_planted_defects_are_found(name, defective):
+    program, tool = defective(name), DEFECTS[name][0]
     status, _ = run(program, *([] if tool == "tsan" else ["fork", "6"]), TSAN_OPTIONS="halt_on_error=1")
     assert status != 0
 
@@ -160,6 +170,9 @@ NO_QUOTA = 1.7976931348623157e308  # DBL_MAX
         ("0::/\n", {"cpu.max": "200000 100000\n"}, 2),
         ("0::/not/seen/from/here\n", {"cpu.max": "200000 100000"}, 2),
         ("0::/../../other\n", {"cpu.max": "200000 100000"}, 2),
+        ("0::/..\n", {"cpu.max": "200000 100000"}, 2),
+        ("0::/a..b/..c\n", {"a..b/..c/cpu.max": "150000 100000", "cpu.max": "200000 100000"}, 1.5),
+        ("0::/..a\n", {"..a/cpu.max": "150000 100000"}, 1.5),
         ("0::/a//b/\n", {"a/cpu.max": "100000 100000"}, 1),
         (
             "4:memory:/x\n3:cpu,cpuacct:/a\n0::/\n",
@@ -181,7 +194,7 @@ NO_QUOTA = 1.7976931348623157e308  # DBL_MAX
         ("garbage\n:\n::\n0:\n", {}, NO_QUOTA),
         ("0::/" + "x/" * 5000 + "\n", {"cpu.max": "100000 100000"}, None),
     ],
-    ids=range(19),
+    ids=range(22),
 )
 def test_quota(kernels, tmp_path, membership, files, cpus):
     """Both versions of cgroups, along the path; what cannot be read or understood is no quota."""

@@ -146,6 +146,13 @@ def test_fib_refuses_a_number_out_of_range(n):
         snek.fib(n)
 
 
+@pytest.mark.parametrize("n", [2**63, -(2**63) - 1])
+def test_the_smallest_numbers_of_64_bits_are_not_called_longer(n):
+    assert n.bit_length() == 64
+    with pytest.raises(ValueError, match="number of more than 63 bits"):
+        snek.fib(n)
+
+
 @pytest.mark.parametrize("n", [None, 1.0, "1", b"1", 1j, [], Decimal(1), Fraction(1), math.nan], ids=repr)
 def test_fib_refuses_what_is_no_integer(n):
     with pytest.raises(TypeError, match=f"n must be an integer, not .*{type(n).__name__}"):

@@ -8,6 +8,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import ahead
 import builds
 import pytest
 
@@ -179,14 +180,30 @@ def sanitized(name: str, plant=None) -> dict[str, str]:
     }
 
 
-@pytest.mark.slow
-def test_under_address_and_undefined_behaviour_sanitizers():
+FILES = {
+    "snek": ["test_snek.py", "test_snek_threads.py", "test_snek_processes.py"],
+    "stations": ["test_stations.py", "test_stations_parts.py", "test_stations_processes.py"],
+}
+
+
+def run_sanitized(env: dict[str, str], *tests: str) -> str:
+    """Run tests of this folder in a Python with that environment and return what pytest prints."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-s", "-p", "no:cacheprovider"]
+    return builds.command(*command, *(TESTS / test for test in tests), cwd=builds.ROOT, env=env)
+
+
+@pytest.fixture(scope="module")
+def under_sanitizers(request):
+    """Give the output of the tests of one of the groups of files; both groups run at the same time."""
     env = sanitized("asan")
-    files = [TESTS / f"test_snek{part}.py" for part in ("", "_threads", "_processes")]
-    files += [TESTS / f"test_stations{part}.py" for part in ("", "_parts", "_processes")]
-    output = builds.command(
-        sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files, cwd=builds.ROOT, env=env
-    )
+    tests = ["test_under_address_and_undefined_behaviour_sanitizers"]
+    return ahead.outcomes(request, tests, "group", lambda group: run_sanitized(env, *FILES[group]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", FILES)
+def test_under_address_and_undefined_behaviour_sanitizers(group, under_sanitizers):
+    output = under_sanitizers(group)
     assert re.search(r"^\d+ passed", output, re.MULTILINE), output
 
 
@@ -212,21 +229,6 @@ def test_under_address_and_undefined_behaviour_sanitizers():
 def test_the_sanitizers_find_a_defect(file, good, bad, message):
     """One pixel past the end; a picture that starts at an odd address."""
     env = sanitized(f"asan-defect-{Path(file).stem}", {**builds.PORTABLE_ONLY, file: {good: bad}})
-    tests = [
-        f"{TESTS / 'test_snek.py'}::{name}"
-        for name in ("test_mandelbrot_is_its_twin", "test_buffers_that_will_not_do")
-    ]
+    tests = ["test_mandelbrot_is_its_twin", "test_buffers_that_will_not_do"]
     with pytest.raises(AssertionError, match=message):
-        builds.command(
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-x",
-            "-s",
-            "-p",
-            "no:cacheprovider",
-            *tests,
-            cwd=builds.ROOT,
-            env=env,
-        )
+        run_sanitized(env, *(f"test_snek.py::{test}" for test in tests))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import ahead
 import builds
 import pytest
 import twins
@@ -18,6 +19,7 @@ FILES = [
     KERNELS / "pool.c",
     KERNELS / "cpus.c",
 ]
+SOURCES = "kernels/stations*.[ch]"
 THREAD = ["-fsanitize=thread", "-fno-omit-frame-pointer"]
 ADDRESS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
 PORTABLE = ["-DSTATIONS_PORTABLE"]
@@ -189,7 +191,7 @@ COLLIDING = {
 
 def test_names_that_all_collide(corpus):
     """Right all the same. (Planted: who makes up such names has to try harder.)"""
-    program = build("colliding", "-O2", plant={"kernels/stations.c": COLLIDING})
+    program = build("colliding", "-O2", plant={SOURCES: COLLIDING})
     assert differs(run([program], list(corpus)), corpus) is None
 
 
@@ -199,7 +201,7 @@ DEFECTS = {
     "a line that ends in the next segment": ("(STATIONS_NAME_MAX + 8)", "(STATIONS_NAME_MAX - 50)"),
     "a border of thirds": ("in_second = next_line(begin + third, end);", "in_second = next_line(begin + third + 1, end);\n        in_second += in_second < end;"),
     "the last line's missing newline": ("        buffer[length] = '\\n';", "        buffer[length] = 0;"),
-    "the padding": ("#define PADDING 128", "#define PADDING 1"),
+    "the padding": ("#define LINE_PADDING 128", "#define LINE_PADDING 1"),
     "a digit that is none": ("+ UINT64_C(0x0006000606)) | digits)", "+ UINT64_C(0x0000000000)) | digits)"),
     "a surrogate": ("most = 0x9f;", "most = 0xbf;"),
     "a short name of 15 bytes": ("length < 16 ? (unsigned)length + 1 : 16", "length < 15 ? (unsigned)length + 1 : 15"),
@@ -211,22 +213,33 @@ DEFECTS = {
     "an error that is forgotten": ("        self->status = STATIONS_MALFORMED;\n", ""),
     "the first of two errors": ("    const uint8_t *line = begin, *next = begin;\n\n    while (", "    const uint8_t *line = begin, *next = begin;\n\n    self->reason = \"\";\n    while (0 &&"),
     "a leak of names": ("    free(self->names);\n", ""),
-    "a leak of workers": ("        worker_free(self->workers[k]);\n    }\n", "        (void)k;\n    }\n"),
+    "a leak of tallies": ("        tally_free(self->tallies[k]);\n    }\n", "        (void)k;\n    }\n"),
     "a failed allocation ignored": ("if (self->slots == NULL || self->entries == NULL", "if (self->entries == NULL"),
     "a failed growth ignored": ("    if (larger.slots == NULL) {", "    if (larger.slots == NULL && larger.shift > 64) {"),
-    "a table shared by threads": ("self->workers[index] = worker_new", "self->workers[index / 2 * 2] = worker_new"),
+    "a table shared by threads": ("self->tallies[index] = tally_new", "self->tallies[index / 2 * 2] = tally_new"),
     "a file's end ignored": ("bytes == 0 ? STATIONS_SHRUNK", "bytes == 1 ? STATIONS_SHRUNK"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [*DEFECTS, "a long name by its start alone"])
-def test_planted_defects_are_found(name, corpus, growing):
+def with_defect(name: str) -> Path:
     if name in DEFECTS:
         plant = dict([DEFECTS[name]])
     else:  # the hash tells most names apart, so this takes names that collide
         plant = {**COLLIDING, "name_ends_equal(self->names": "true || name_ends_equal(self->names"}
     number = [*DEFECTS, name].index(name)
-    program = build(f"defect{number}", *ADDRESS, *FAILING, plant={"kernels/stations.c": plant})
+    return build(f"defect{number}", *ADDRESS, *FAILING, plant={SOURCES: plant})
+
+
+@pytest.fixture(scope="module")
+def defective(request):
+    """Give the driver with that defect in the kernel."""
+    return ahead.outcomes(request, ["test_planted_defects_are_found"], "name", with_defect)
+
+
+@pytest.mark.mutant
+@pytest.mark.parametrize("name", [*DEFECTS, "a long name by its start alone"])
+def test_planted_defects_are_found(name, corpus, growing, defective):
+    program = defective(name)
     some = dict(list(corpus.items())[:36])
     found = differs(run([program], list(some), ASAN_OPTIONS="detect_leaks=1"), some)
     if found is None:

@@ -9,6 +9,8 @@ from race.entries import find
 from race.host import Failed, Host
 from race.mandelbrot import _task as mandelbrot
 
+pytestmark = pytest.mark.slow
+
 WINDOW = {name: mandelbrot.DEFAULT[name] for name in ("xmin", "xmax", "ymin", "ymax")}
 GRIDS = {
     "nothing fits": {"width": 37, "height": 23, "max_iter": 53, **WINDOW},

@@ -713,6 +713,7 @@ def test_the_peers_that_must_be_here_are(peer):
     assert importlib.util.find_spec(peer), "./build.sh setup --peers"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("race", RACES)
 def test_the_quick_race_with_whoever_is_installed(race):
     """All results are right: the exit status says so. Nobody who can be hosted is missing, and nobody spins while waiting."""

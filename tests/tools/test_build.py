@@ -30,7 +30,10 @@ UV = environment.find_uv(Path(sys.prefix))
 # What build.sh may rely on from the system, besides Python.
 UTILITIES = ("sh", "env", "dirname", "readlink", "id", "uname")
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="build.sh is for Linux and macOS")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="build.sh is for Linux and macOS"),
+]
 
 
 def copy_of_the_repository(folder: Path) -> Path:
@@ -386,7 +389,6 @@ def test_no_network_and_no_environment_is_one_line(bare, tmp_path, installer):
     assert_refused_in_one_line(done, "cannot be reached", "run again")
 
 
-@pytest.mark.slow
 def test_an_interpreter_that_is_gone(ready):
     python = ready / environment_name() / "bin" / "python"
     python.unlink()
@@ -415,7 +417,6 @@ def test_ctrl_c_is_one_line_at_any_moment(ready):
     assert ("Interrupted. Run it again to go on.\n", 130) in results
 
 
-@pytest.mark.slow
 def test_interrupted_at_any_moment_and_run_again(parent):
     copy = copy_of_the_repository(parent / "interrupted")
     variables = clean_environment(PYTHON=PYTHON)
@@ -461,7 +462,6 @@ def test_interrupted_at_any_moment_and_run_again(parent):
 
 
 @pytest.mark.network
-@pytest.mark.slow
 def test_without_a_compiler_ziglang_steps_in(parent, tmp_path):
     if UV is None:
         pytest.skip("uv is not installed: the wheel would be downloaded each time")

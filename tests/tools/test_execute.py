@@ -16,6 +16,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 import execute
 import notebook_files
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def notebook(tmp_path, monkeypatch):

@@ -22,6 +22,8 @@ from test_build import PYTHON, UV, build, copy_of_the_repository, environment_na
 import installer_settings
 from installer_settings import sort
 
+pytestmark = pytest.mark.slow
+
 INSTALLERS = pytest.mark.parametrize(
     "installer",
     [pytest.param("uv", marks=pytest.mark.skipif(UV is None, reason="uv is not installed")), "pip"],
@@ -59,7 +61,7 @@ def index(tmp_path_factory) -> Iterator[str]:
 
     class Index(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            name = self.path.strip("/").split("/")[-1]
+            name = self.path.split("/")[2]  # /simple/NAME/ or /files/NAME
             files = [
                 {"filename": file.name, "url": f"/files/{file.name}", "hashes": {}, "upload-time": time}
                 for file, time in uploaded.items()
@@ -258,6 +260,7 @@ def test_what_reaches_the_index_is_kept_and_the_rest_is_named(tmp_path):
         "PIP_PROXY": "p:1", "PIP_CERT": os.devnull, "PIP_TRUSTED_HOST": "h", "PIP_TIMEOUT": "7", "PIP_CLIENT_CERT": "c",
         "UV_INDEX_MIRROR_PASSWORD": SECRET, "UV_HTTP_CONNECT_TIMEOUT": "3", "UV_CONCURRENT_DOWNLOADS": "1",
         "https_proxy": "http://q:2", "SSL_CERT_DIR": "/certificates", "NETRC": "/netrc", "CC": "gcc-14",
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
     }  # fmt: skip
     quiet = {
         "PIP_QUIET": "3",
@@ -271,6 +274,8 @@ def test_what_reaches_the_index_is_kept_and_the_rest_is_named(tmp_path):
         "UV_INVENTED_NEXT_YEAR": "1",
         "CFLAGS": "-m32",
         "LDFLAGS": "-static",
+        "SETUPTOOLS_EXT_SUFFIX": ".so.of.another.python",
+        "_PYTHON_PROJECT_BASE": "/another",
     }
     settings = sort({"HOME": str(tmp_path), "PIP_USER": "", **kept, **quiet, **ignored}, tmp_path, tmp_path)
     assert kept.items() <= settings.variables.items()
@@ -283,17 +288,107 @@ def test_what_reaches_the_index_is_kept_and_the_rest_is_named(tmp_path):
     assert "HTTPS_PROXY" not in settings.variables  # one is set already, in the other spelling
 
 
-def test_a_file_that_cannot_be_read_is_passed_over(tmp_path):
-    for place, text in (
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
         ("pip/pip.conf", "no section"),
+        ("pip/pip.conf", "[global]\nindex-url = http://a\0b/"),
         ("uv/uv.toml", "= broken"),
         ("uv/uv.toml", "pip = 3"),
+        ("uv/uv.toml", "index = 3"),
+        ("uv/uv.toml", "index = [{url = 3}]"),
+        ("uv/uv.toml", "extra-index-url = [{}]"),
+        ("uv/uv.toml", 'cache-dir = "a\\u0000b"'),
+        ("uv/uv.toml", "a = " + "[" * 100_000),
+        ("pyproject.toml", "tool = 3"),
+    ],
+    ids=range(10),
+)
+def test_a_file_that_says_nothing_useful_is_passed_over(tmp_path, place, text):
+    nobody = {"XDG_CONFIG_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    without = sort(nobody, tmp_path, tmp_path)
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_text(text, encoding="utf-8")
+    assert sort(nobody, tmp_path, tmp_path) == without
+
+
+def test_a_home_that_does_not_exist_is_kept(tmp_path):
+    """A name too long for a file makes Path raise, as a folder does that one may not enter; os.path finds nothing."""
+    long = "/" + "x" * 300
+    settings = sort({"HOME": long, "PIP_CONFIG_FILE": long, "PIP_CERT": long}, tmp_path, tmp_path)
+    assert settings.variables["HOME"] == settings.variables["PIP_CERT"] == long
+    assert settings.ignored == []
+
+
+def test_an_empty_value_in_a_file_is_none(tmp_path):
+    """As pip takes it; it hides the value of a weaker file."""
+    for place, text in (
+        ("home/.config/pip/pip.conf", "proxy =\nindex-url =\nuser =\n"),
+        ("pip.conf", "proxy = p:1\ncert = c\n"),
     ):
-        (tmp_path / place).parent.mkdir(exist_ok=True)
-        (tmp_path / place).write_text(text, encoding="utf-8")
-        assert (
-            sort({"XDG_CONFIG_HOME": str(tmp_path), "HOME": str(tmp_path)}, tmp_path, tmp_path).ignored == []
-        )
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text("[global]\n" + text, encoding="utf-8")
+    settings = sort({"HOME": str(tmp_path / "home")}, tmp_path, tmp_path)
+    assert settings.variables["PIP_CERT"] == "c"
+    unset = {"PIP_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "PIP_INDEX_URL", "UV_DEFAULT_INDEX"}
+    assert not unset & settings.variables.keys()
+    assert settings.ignored == []
+
+
+def test_an_option_may_be_written_as_on_the_command_line(tmp_path):
+    (tmp_path / "pip.conf").write_text("[global]\n--index-url = http://mirror/\n", encoding="utf-8")
+    settings = sort({"HOME": str(tmp_path)}, tmp_path, tmp_path)
+    assert settings.variables["UV_DEFAULT_INDEX"] == "http://mirror/"
+
+
+def test_lists_of_a_variable_and_of_a_file_are_added_up(tmp_path):
+    (tmp_path / "uv.toml").write_text(
+        'extra-index-url = ["http://file/"]\nfind-links = ["http://links/"]\n', encoding="utf-8"
+    )
+    given = {"HOME": str(tmp_path), "UV_INDEX": "http://variable/", "UV_FIND_LINKS": "http://own/"}
+    settings = sort(given, tmp_path, tmp_path)
+    assert settings.variables["UV_INDEX"] == "http://variable/ http://file/"
+    assert settings.variables["UV_FIND_LINKS"] == "http://own/,http://links/"
+
+
+def test_what_no_variable_can_say_of_an_index_is_named(tmp_path):
+    text = '[[index]]\nname = "mirror"\nurl = "http://mirror/"\nignore-error-codes = [403]\n'
+    (tmp_path / "uv.toml").write_text(text, encoding="utf-8")
+    settings = sort({"HOME": str(tmp_path)}, tmp_path, tmp_path)
+    assert settings.variables["UV_INDEX"] == "mirror=http://mirror/"
+    assert settings.ignored == [f"index.ignore-error-codes in {tmp_path / 'uv.toml'}"]
+
+
+def test_the_home_folder_is_meant_by_a_tilde(tmp_path, monkeypatch):
+    """pip takes it so, and uv does not."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "wheels").mkdir()
+    (tmp_path / "authority.pem").touch()
+    given = {
+        "PIP_FIND_LINKS": "~/wheels ~/none",
+        "PIP_CERT": "~/authority.pem",
+        "PIP_CLIENT_CERT": "~/me.pem",
+    }
+    settings = sort({"HOME": str(tmp_path), **given}, tmp_path, tmp_path)
+    assert settings.variables["UV_FIND_LINKS"] == str(tmp_path / "wheels")
+    assert settings.variables["SSL_CERT_FILE"] == str(tmp_path / "authority.pem")
+    assert settings.variables["SSL_CLIENT_CERT"] == str(tmp_path / "me.pem")
+
+
+@INSTALLERS
+@pytest.mark.parametrize(
+    "text",
+    ['find-links = ["wheels, of old"]', '[[index]]\nurl = "./wheels, of old"\nformat = "flat"'],
+    ids=["find-links", "flat index"],
+)
+def test_a_folder_of_packages_is_kept_whatever_its_name(installer, text, venv, home, index):
+    folder = home / "project" / "wheels, of old"
+    folder.mkdir()
+    wheel(folder, "probe", "1.0", needs="probe_part")
+    wheel(folder, "probe_part", "1.0")
+    (home / "project" / "uv.toml").write_text(text, encoding="utf-8")
+    given = variables_of(home, UV_DEFAULT_INDEX=index + "nothing/")
+    assert installs(installer, venv, isolated(given, home).variables, home)
 
 
 @pytest.mark.parametrize(
@@ -380,6 +475,17 @@ def test_a_wish_to_stay_offline_is_named_when_something_is_missing(
     named = wish if wish.isupper() else f"no-index in {home}/.pip/pip.conf"
     assert last.startswith("build.sh: the packages cannot be installed: " + named), done.stderr
     assert "without that setting" in last
+
+
+def test_a_setting_that_stops_pip_does_not_cost_the_environment(home, tmp_path, index, tiny):
+    """An environment that only pip can fill is filled further, and not made again."""
+    given = machine(tmp_path / "bin", "pip", home, PIP_INDEX_URL=index)
+    done = build(tiny, "setup", env=given)
+    assert done.returncode == 0, done.stderr
+    (tiny / "requirements.txt").write_text("probe==1.0\nprobe_part==1.0\n", encoding="utf-8")
+    done = build(tiny, "setup", env={**given, "PIP_PYTHON": f"/{SECRET}"})
+    assert done.returncode == 0, done.stderr
+    assert "again" not in done.stderr
 
 
 @INSTALLERS

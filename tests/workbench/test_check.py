@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import hashlib
 import signal
 import sys
@@ -352,6 +353,21 @@ def test_clean_code_does_not_leak():
     assert leaks(lambda: hashlib.sha256(DATA[:100]).hexdigest()) is None
     cache = {}
     assert leaks(lambda: cache.setdefault("once", [1, 2, 3])) is None
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_the_hunt_leaves_the_garbage_collector_as_it_was(frozen):
+    """And what fails in the middle of it does, too."""
+    assert gc.get_freeze_count() == 0
+    try:
+        if frozen:
+            gc.freeze()
+        assert leaks(len, "four") is None
+        with pytest.raises(TypeError):
+            leaks(len, 4)
+        assert (gc.get_freeze_count() > 0) == frozen
+    finally:
+        gc.unfreeze()
 
 
 def test_check_function_asks_for_leaks():

@@ -311,6 +311,7 @@ def work(n):
     return n - n  # equal results for unequal work
 
 
+@pytest.mark.slow
 def test_race_sees_a_third_more_work_beside_noisy_neighbours(noisy_neighbours):
     outcomes = [race({"more": lambda: work(1300), "less": lambda: work(1000)}, budget=1.0) for _ in range(3)]
     ratios = [outcome.ratio("less") for outcome in outcomes]
@@ -318,6 +319,7 @@ def test_race_sees_a_third_more_work_beside_noisy_neighbours(noisy_neighbours):
     assert sum(1.2 < r.value < 1.45 for r in ratios) >= 2, ratios
 
 
+@pytest.mark.slow
 def test_race_invents_no_difference_between_equals_beside_noisy_neighbours(noisy_neighbours):
     ratios = [
         race({"a": lambda: work(1000), "b": lambda: work(1000)}, budget=0.3).ratio("b") for _ in range(20)

@@ -456,6 +456,7 @@ def test_without_the_interpreter_run_python_says_what_to_do():
         run_python("pass", "3.99t")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python", OTHERS, ids=lambda each: each.label)
 def test_every_interpreter_found_runs_a_cell(python):
     source = "import platform, sys\nprint(sys.argv, given)\nversion = platform.python_version()"

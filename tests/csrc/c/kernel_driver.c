@@ -126,7 +126,7 @@ main(void)
         run((picture){3, widths[w], INSIDE, 60});
         run((picture){5, widths[w], OUTSIDE, 60});
     }
-    for (int width = 1; width <= 17; width++) { /* narrow, in whole segments and tiles and in others */
+    for (int width = 1; width <= 17; width++) { /* narrow, in whole strips and tiles and in others */
         run((picture){640 / width, width, DEFAULT, 100});
         run((picture){3000 / width, width, BORDER, 60});
     }

@@ -1,9 +1,4 @@
-"""Opens every door in a free-threaded Python, and calls through each from eight threads.
-
-    python doors_without_gil.py FOLDER
-
-A child of test_door_kernels.py. Prints a line for each door: whether the GIL is off, or why it does not open.
-"""
+"""Every door is opened and called through, by an interpreter that may not have the packages of the course."""
 
 import array
 import importlib
@@ -12,7 +7,8 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-DOORS = Path(sys.argv[1])
+from _script import call_named
+
 WINDOW = (-2.0, 0.47, -1.12, 1.12, 50)
 CALLERS = 8
 
@@ -52,7 +48,12 @@ def open_and_call(name: str) -> str:
     return f"GIL {'on' if sys._is_gil_enabled() else 'off'}"
 
 
-if __name__ == "__main__":
-    sys.path.insert(0, str(DOORS))
-    for path in sorted(DOORS.glob("*_door.py")):
+def without_the_gil(folder: str) -> None:
+    """Print a line for each door of a folder: whether the GIL is off after many calls, or why it does not open."""
+    sys.path.insert(0, folder)
+    for path in sorted(Path(folder).glob("*_door.py")):
         print(f"{path.stem}: {open_and_call(path.stem)}")
+
+
+if __name__ == "__main__":
+    call_named(globals())
