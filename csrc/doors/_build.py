@@ -3,12 +3,14 @@
 Standard library only; whatever interpreter hosts a door imports this from beside it.
 """
 
+import importlib
 import os
 import pathlib
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 import sysconfig
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -46,6 +48,15 @@ def extension_path(folder, name):
     return pathlib.Path(folder, name + sysconfig.get_config_var("EXT_SUFFIX"))
 
 
+def extension(folder, name):
+    """Import the extension module that was compiled into a folder."""
+    sys.path.insert(0, str(folder))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(folder))
+
+
 def library(folder):
     """Compile kernels.h into a shared library, unless it is there already, and return its path.
 
@@ -63,6 +74,14 @@ def library(folder):
 def declarations():
     """Return kernels.h for a parser of C that knows no preprocessor."""
     return re.sub(r"^#include .*$", "", HEADER.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def done(status):
+    """Raise what a status of kernels.h other than 0 stands for: ValueError, or MemoryError."""
+    if status == -1:
+        raise ValueError("a value is out of range")
+    if status:
+        raise MemoryError("no memory for the threads")
 
 
 def checked(values, format, dimensions):

@@ -3,8 +3,9 @@
 argtypes and restype are declared: without them every argument is a C int, and a double cannot be passed. CDLL releases
 the GIL around each call, the shortest ones, too.
 
-Two things are ctypes' own. It takes an integer modulo 2**64, so fib(2**64 + 10) is fib(10). And a wrong type raises
-ctypes.ArgumentError, which is no TypeError.
+Three things are ctypes' own. It takes an integer modulo 2**64, so fib(2**64 + 10) is fib(10). A wrong type raises
+ctypes.ArgumentError, which is no TypeError. And total refuses what is read-only, since
+from_buffer wants writable memory.
 """
 
 import ctypes
@@ -14,7 +15,7 @@ NAME = "ctypes"
 SOURCE = "https://docs.python.org/3/library/ctypes.html"
 REQUIRES = ()
 PYTHON = ">=3.11"
-RELEASES = ("fib", "total", "mandelbrot")
+RELEASES = ("fib", "total", "mandelbrot", "mandelbrot_threaded")
 
 
 def version():
@@ -45,6 +46,10 @@ def build(folder):
     c_mandelbrot.argtypes = [ctypes.c_void_p, integer, integer, real, real, real, real, integer]
     c_mandelbrot.restype = ctypes.c_int32
 
+    c_mandelbrot_threaded = library.door_mandelbrot_threaded
+    c_mandelbrot_threaded.argtypes = [*c_mandelbrot.argtypes, integer]
+    c_mandelbrot_threaded.restype = ctypes.c_int32
+
     def fib(n):
         result = c_fib(n)
         if result < 0:
@@ -55,13 +60,20 @@ def build(folder):
         view = _build.checked(values, "d", 1)
         return c_total((real * len(view)).from_buffer(view), len(view))
 
-    def mandelbrot(counts, xmin, xmax, ymin, ymax, max_iter):
+    def fill(function, counts, *rest):
         view = _build.checked(counts, "i", 2)
         height, width = view.shape
         # from_buffer refuses what is read-only, and keeps the memory where it is.
         memory = (ctypes.c_int32 * (height * width)).from_buffer(view)
-        if c_mandelbrot(memory, height, width, xmin, xmax, ymin, ymax, max_iter):
-            raise ValueError("a value is out of range")
+        _build.done(function(memory, height, width, *rest))
         return counts
 
-    return types.SimpleNamespace(nop=nop, fib=fib, total=total, mandelbrot=mandelbrot)
+    def mandelbrot(counts, xmin, xmax, ymin, ymax, max_iter):
+        return fill(c_mandelbrot, counts, xmin, xmax, ymin, ymax, max_iter)
+
+    def mandelbrot_threaded(counts, xmin, xmax, ymin, ymax, max_iter, threads):
+        return fill(c_mandelbrot_threaded, counts, xmin, xmax, ymin, ymax, max_iter, threads)
+
+    return types.SimpleNamespace(
+        nop=nop, fib=fib, total=total, mandelbrot=mandelbrot, mandelbrot_threaded=mandelbrot_threaded
+    )

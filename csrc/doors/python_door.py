@@ -1,12 +1,21 @@
 """No door at all: the kernels in pure Python. What they cost here is what a door is for.
 
-Every other door gives the same functions:
+A door gives these functions:
 
     nop(x)                                          x
     fib(n)                                          n from 0 to 92, ValueError outside
     total(values)                                   of a contiguous buffer of doubles, added from the first to the last
     mandelbrot(counts, xmin, xmax, ymin, ymax, max_iter)
                                                     fills a writable C-contiguous int32 buffer (height, width), returns it
+    mandelbrot_threaded(counts, xmin, xmax, ymin, ymax, max_iter, threads)
+                                                    the same counts by so many threads: 1 to 1024, ValueError outside
+
+A wrong type is a TypeError, and so is a buffer of another kind, where the door does not say otherwise; a buffer
+that is read-only may be a BufferError, too. Whatever the error, the counts stay as they were. RELEASES names the
+functions that run without the GIL; mandelbrot_threaded is always among them.
+
+A door may lack two of them, and then has no such attribute. Ours has no total. This one has no
+mandelbrot_threaded: with a GIL, threads of pure Python take turns.
 
 total is a loop, since sum() compensates for the rounding from Python 3.12 on: another result, not just another speed.
 """

@@ -1,7 +1,7 @@
 """Ours: the extension module written by hand against Python's C API, as ./build.sh setup installs it.
 
-Its nop hands back the object itself, whatever it is: no integer is converted. It has no total. fib releases the GIL from
-n = 16 on, and both kernels that take long can be interrupted, for which they ask now and then.
+A buffer of another kind is a ValueError. nop hands back the object itself, whatever it is: no integer is converted.
+There is no total. fib releases the GIL from n = 16 on. What takes long can be interrupted: it asks now and then.
 """
 
 import types
@@ -11,7 +11,7 @@ SOURCE = "csrc/README.md"
 REQUIRES = ("snek",)
 PYTHON = ">=3.11"
 OURS = True
-RELEASES = ("fib", "mandelbrot")
+RELEASES = ("fib", "mandelbrot", "mandelbrot_threaded")
 FILES = (
     "../extensions/snekmodule.c",
     "../extensions/fib.*",
@@ -30,9 +30,23 @@ def version():
 def build(folder):
     import snek
 
-    def mandelbrot(counts, xmin, xmax, ymin, ymax, max_iter):
+    def mandelbrot_threaded(counts, xmin, xmax, ymin, ymax, max_iter, threads):
+        if threads == 0:
+            raise ValueError("threads must be from 1 to 1024")  # to snek, 0 means as many as there are CPUs
         return snek.mandelbrot(
-            counts, xmin=xmin, xmax=xmax, ymin=ymin, ymax=ymax, max_iter=max_iter, threads=1, kernel="scalar"
+            counts,
+            xmin=xmin,
+            xmax=xmax,
+            ymin=ymin,
+            ymax=ymax,
+            max_iter=max_iter,
+            threads=threads,
+            kernel="scalar",
         )
 
-    return types.SimpleNamespace(nop=snek.nop, fib=snek.fib, mandelbrot=mandelbrot)
+    def mandelbrot(counts, xmin, xmax, ymin, ymax, max_iter):
+        return mandelbrot_threaded(counts, xmin, xmax, ymin, ymax, max_iter, 1)
+
+    return types.SimpleNamespace(
+        nop=snek.nop, fib=snek.fib, mandelbrot=mandelbrot, mandelbrot_threaded=mandelbrot_threaded
+    )

@@ -10,7 +10,8 @@ whatever interpreter can host it (PyPy, Python 3.9 or newer), in a process of it
     PYTHON            who may host it: ">=3.11", ">=3.11,<3.14", or "pypy"
     THREADS           "any", or "one" for what can only use one thread
     WORK              "all", or "less" for what is allowed to skip some of the work: a class of its own
-    FILES             its other source files, relative to it, patterns allowed; counted among its lines (optional)
+    FILES             its other source files, relative to it, patterns allowed; counted among its lines (optional).
+                      Or the key of the competitor beside it that has the same ones
     OURS              True for the course's own package, which the others are compared with (optional)
     CEILING           True for what only shows how fast the machine could do it; it has no result to check (optional)
 
@@ -140,6 +141,11 @@ def read(path: Path) -> Competitor:
     functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     if missing := {"version", "build" if door else "prepare"} - functions:
         raise complain(f"no function {' and '.join(sorted(missing))}")
+    if isinstance(found["FILES"], str):
+        other = path.with_name(found["FILES"] + ".py")
+        if not other.exists():
+            raise complain(f"FILES names {found['FILES']}, which is not there")
+        found["FILES"] = _literals(other, {"FILES"}).get("FILES", ())
     files = [path]
     for pattern in found["FILES"]:
         beside = _beside(path, pattern)

@@ -151,7 +151,8 @@ def program(
     contents = [path.read_text(encoding="utf-8") for path in files]
     with made_once(name, contents, flags, cc, plant) as (folder, make):
         if make:
-            shutil.copytree(CSRC / "kernels", folder / "kernels")
+            for each in ("kernels", "doors"):
+                shutil.copytree(CSRC / each, folder / each, ignore=shutil.ignore_patterns("__pycache__"))
             plant_defects(folder, plant or {})
             flags = ("-std=c11", "-g", "-O2", "-pthread", *flags)
             objects = [f"{number}.o" for number in range(len(files))]

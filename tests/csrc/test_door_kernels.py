@@ -11,7 +11,10 @@ from pathlib import Path
 
 import cffi
 import pytest
-from builds import WARNINGS, compiler
+from builds import DRIVERS, WARNINGS, command, compiler
+from children import SCRIPTS
+from test_other_interpreters import environment as interpreter
+from test_pool import ADDRESS, THREAD, run, sanitized_program
 
 import environment
 
@@ -172,6 +175,72 @@ def test_no_such_number_of_threads(kernels: ctypes.CDLL, threads: int) -> None:
     counts = (ctypes.c_int32 * 4)(*[UNTOUCHED] * 4)
     assert kernels.door_mandelbrot_threaded(counts, 2, 2, *WINDOW, 5, threads) == OUT_OF_RANGE
     assert list(counts) == [UNTOUCHED] * 4
+
+
+@pytest.mark.parametrize("sanitizer", [ADDRESS, THREAD], ids=["address", "thread"])
+def test_under_sanitizers(sanitizer: list[str]) -> None:
+    name = "doors-address" if sanitizer is ADDRESS else "doors-thread"
+    program = sanitized_program(name, [DRIVERS / "door_driver.c", *SOURCES], sanitizer, compiler())
+    assert run(program, TSAN_OPTIONS="halt_on_error=1", ASAN_OPTIONS="detect_leaks=1") == (0, "ok\n")
+
+
+# What the driver is for: each of these defects must be found, and by what is named.
+DEFECTS = {
+    "a row too many": (
+        ADDRESS,
+        "heap-buffer-overflow",
+        "self->row, self->row + 1, 0,",
+        "self->row, self->row + 2, 0,",
+    ),
+    "a product that overflows": (
+        ADDRESS,
+        "signed integer overflow",
+        "width <= most / height)",
+        "height * width <= most)",
+    ),
+    "a sum that begins one early": (ADDRESS, "heap-buffer-overflow", "values[i]", "values[i - 1]"),
+    "max_iter cut to 32 bits": (
+        ADDRESS,
+        "max_iter beyond int32",
+        " && max_iter <= INT32_MAX",
+        "",
+    ),
+    "one row for all threads": (
+        THREAD,
+        "data race",
+        "one_row row = {{row_next}, (ptrdiff_t)chunk, picture->width, false};",
+        "static one_row row;\n    row = (one_row){{row_next}, (ptrdiff_t)chunk, picture->width, false};",
+    ),
+}
+
+
+@pytest.mark.mutant
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_sanitizers_find_a_planted_defect(defect: str) -> None:
+    sanitizer, complaint, good, bad = DEFECTS[defect]
+    program = sanitized_program(
+        f"doors-defect{list(DEFECTS).index(defect)}",
+        [DRIVERS / "door_driver.c", *SOURCES],
+        sanitizer,
+        compiler(),
+        {"doors/kernels.c": {good: bad}},
+    )
+    status, output = run(program, TSAN_OPTIONS="halt_on_error=1")
+    assert status != 0
+    assert complaint in output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["python3.13t", "python3.14t"])
+def test_no_door_turns_the_gil_on(name: str) -> None:
+    """Eight threads, which run at the same time, call through each. cffi is asked for its refusal only."""
+    child = [interpreter(name), "-W", "error", SCRIPTS / "doors.py", "without_the_gil", DOORS]
+    output = command(*child, env={"PYTHONPATH": ""})
+    said = dict(line.split(": ", 1) for line in output.splitlines())
+    refused = said.pop("cffi_door")
+    assert name != "python3.13t" or refused == "cffi does not support free-threaded Python before 3.14"
+    assert set(said) >= {"ctypes_door", "cython_door", "python_door", "snek_door"}
+    assert set(said.values()) == {"GIL off"}
 
 
 def test_a_change_of_a_door_does_not_compile_the_package_again(

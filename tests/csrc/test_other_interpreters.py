@@ -20,7 +20,7 @@ FILES = [
     *("test_snek.py", "test_snek_threads.py", "test_snek_processes.py"),
     *("test_stations.py", "test_stations_parts.py", "test_stations_processes.py"),
 ]
-NEEDED = ["setuptools>=77", "pytest", "hypothesis"]
+NEEDED = ["setuptools>=77", "pytest", "hypothesis", "cython>=3.1"]  # Cython is for the doors
 ABOUT = """
 import json, sys, sysconfig
 print(json.dumps([
@@ -54,7 +54,7 @@ def environment(name: str) -> Path:
         pytest.skip(f"{name} is what runs these tests")
     if not Path(include, "Python.h").exists():
         pytest.skip(f"{name} has no headers in {include}")
-    with builds.made_once(f"env-{name}", os.path.realpath(base)) as (folder, make):
+    with builds.made_once(f"env-{name}", os.path.realpath(base), NEEDED) as (folder, make):
         python = folder / "venv" / "bin" / "python"
         if make:
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import ast
 import importlib
+import importlib.util
 import itertools
 import json
 import shutil
@@ -12,6 +13,8 @@ import sys
 import sysconfig
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,8 +28,9 @@ from race.contract import BrokenContract, competitors
 ROOT = Path(__file__).resolve().parents[2]
 DOORS = ROOT / "csrc" / "doors"
 NAMES = sorted(path.stem for path in DOORS.glob("*_door.py"))
-KERNELS = {"nop", "fib", "total", "mandelbrot"}
-LACK = {"snek_door": {"total"}}  # what a door does without; nothing else may be missing
+KERNELS = {"nop", "fib", "total", "mandelbrot", "mandelbrot_threaded"}
+# What a door does without; nothing else may be missing.
+LACK = {"snek_door": {"total"}, "python_door": {"mandelbrot_threaded"}}
 WINDOW = {"xmin": -2.0, "xmax": 0.47, "ymin": -1.12, "ymax": 1.12}
 INT64 = [0, 1, -1, 2**31, -(2**31) - 1, 2**63 - 1, -(2**63)]
 
@@ -57,6 +61,14 @@ def kernel(door, name):
     if name in LACK.get(door.key, ()):
         pytest.skip(f"has no {name}")
     return getattr(door.kernels, name)
+
+
+def fills(door) -> dict[str, Callable]:
+    """What fills a picture: by one thread, and where the door can, by two."""
+    found = {"mandelbrot": door.kernels.mandelbrot}
+    if "mandelbrot_threaded" not in LACK.get(door.key, ()):
+        found["mandelbrot_threaded"] = lambda *given: door.kernels.mandelbrot_threaded(*given, 2)
+    return found
 
 
 def grid(height: int, width: int) -> memoryview:
@@ -125,6 +137,16 @@ def test_total_takes_nothing_but_doubles_side_by_side(door, values):
         kernel(door, "total")(values)
 
 
+def test_total_takes_what_is_read_only_but_where_the_door_says_so(door):
+    values = memoryview(array.array("d", [0.5, 1.5])).toreadonly()
+    if door.key == "ctypes_door":
+        assert "total refuses what is read-only" in door.module.__doc__
+        with pytest.raises(TypeError):
+            door.kernels.total(values)
+        return
+    assert kernel(door, "total")(values) == 2.0
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (7, 5), (24, 32)])
 @pytest.mark.parametrize("max_iter", [0, 1, 2, 60])
 def test_the_picture_is_the_reference(door, shape, max_iter):
@@ -145,10 +167,11 @@ def test_the_picture_is_the_reference(door, shape, max_iter):
     ids=str,
 )  # fmt: skip
 def test_a_picture_of_no_window_raises_and_stays(door, wrong):
-    counts = grid(3, 4)
-    with pytest.raises(ValueError, match=r"range|finite|max_iter|nan|inf|0 to 92|between"):
-        kernel(door, "mandelbrot")(counts, *{**WINDOW, "max_iter": 9, **wrong}.values())
-    assert not any(counts.tobytes())
+    for fill in fills(door).values():
+        counts = grid(3, 4)
+        with pytest.raises(ValueError, match=r"range|finite|max_iter|nan|inf|0 to 92|between"):
+            fill(counts, *{**WINDOW, "max_iter": 9, **wrong}.values())
+        assert not any(counts.tobytes())
 
 
 @pytest.mark.parametrize(
@@ -157,9 +180,58 @@ def test_a_picture_of_no_window_raises_and_stays(door, wrong):
     ids=["read-only", "bytes", "int64", "one dimension"],
 )  # fmt: skip
 def test_a_picture_goes_into_nothing_but_int32_in_rows(door, counts):
-    with pytest.raises((TypeError, ValueError, BufferError)):
-        kernel(door, "mandelbrot")(counts, *WINDOW.values(), 9)
-    assert not any(memoryview(counts).tobytes())
+    for fill in fills(door).values():
+        with pytest.raises((TypeError, ValueError, BufferError)):
+            fill(counts, *WINDOW.values(), 9)
+        assert not any(memoryview(counts).tobytes())
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 64, 1024])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (24, 32)])
+def test_threads_draw_what_one_draws(door, shape, threads):
+    run, window = kernel(door, "mandelbrot_threaded"), (*WINDOW.values(), 60)
+    counts, alone = grid(*shape), door.kernels.mandelbrot(grid(*shape), *window)
+    assert run(counts, *window, threads) is counts
+    assert counts == alone
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1025, 2**32 + 1, 2**63 - 1])
+def test_no_such_number_of_threads_raises(door, threads):
+    run, counts = kernel(door, "mandelbrot_threaded"), grid(3, 4)
+    with pytest.raises(ValueError, match=r"range|from"):
+        run(counts, *WINDOW.values(), 9, threads)
+    assert not any(counts.tobytes())
+
+
+@pytest.mark.parametrize("number", [10.7, 10.0, "10", None])
+def test_a_number_of_threads_or_steps_that_is_no_integer_raises(door, number):
+    import ctypes
+
+    for name, fill in fills(door).items():
+        given = [(number,)] if name == "mandelbrot" else [(number,), (9, number)]
+        for last in given:
+            run = fill if len(last) == 1 else kernel(door, name)
+            counts = grid(3, 4)
+            with pytest.raises((TypeError, ctypes.ArgumentError)):
+                run(counts, *WINDOW.values(), *last)
+            assert not any(counts.tobytes())
+
+
+def test_several_threads_of_python_draw_at_once(door):
+    run, window = kernel(door, "mandelbrot_threaded"), (*WINDOW.values(), 60)
+    alone = door.kernels.mandelbrot(grid(24, 32), *window)
+    with ThreadPoolExecutor(4) as pool:
+        drawn = list(pool.map(lambda _: run(grid(24, 32), *window, 3), range(16)))
+    assert all(counts == alone for counts in drawn)
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0)])
+def test_a_picture_without_pixels_is_drawn(door, shape):
+    import numpy
+
+    for fill in fills(door).values():
+        counts = numpy.empty(shape, numpy.int32)
+        assert fill(counts, *WINDOW.values(), 9) is counts
 
 
 # --- the GIL --------------------------------------------------------------------------------------------------------------
@@ -206,6 +278,7 @@ def test_the_gil_is_released_as_the_door_states(door, name):
         "fib": lambda: run(30),
         "total": lambda: run(doubles),
         "mandelbrot": lambda: run(counts, *WINDOW.values(), 500),
+        "mandelbrot_threaded": lambda: run(counts, *WINDOW.values(), 1000, 2),
     }
     assert moved(work[name], until=released) == released
 
@@ -216,7 +289,7 @@ def test_the_gil_is_released_as_the_door_states(door, name):
 def test_the_race_finds_every_door():
     found = {each.key for each in competitors("calls")}
     assert found == {*NAMES, "empty_loop"}
-    assert set(NAMES) >= {"python_door", "ctypes_door", "cffi_door", "snek_door"}
+    assert set(NAMES) >= {"python_door", "ctypes_door", "cffi_door", "cython_door", "snek_door"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -228,6 +301,7 @@ def test_a_door_states_which_kernels_release_the_gil(name):
         if isinstance(node, ast.Assign) and node.targets[0].id == "RELEASES"
     ]
     assert set(stated) <= KERNELS - LACK.get(name, set())
+    assert "mandelbrot_threaded" in {*stated, *LACK.get(name, ())}
 
 
 @pytest.fixture
@@ -310,6 +384,16 @@ def test_what_is_missing_on_a_machine_is_named(tmp_path, monkeypatch):
         build.compiler_version,
     ):
         with pytest.raises(build.Unavailable, match="no C compiler"):
+            ask()
+
+
+def test_cffi_says_which_python_it_refuses(tmp_path, monkeypatch):
+    """A free-threaded 3.13, on which it can't be installed."""
+    door, build = importlib.import_module("cffi_door"), importlib.import_module("_build")
+    monkeypatch.setattr(sysconfig, "get_config_var", lambda name: int(name == "Py_GIL_DISABLED"))
+    monkeypatch.setattr(sys, "version_info", (3, 13, 9))
+    for ask in (door.version, lambda: door.build(tmp_path)):
+        with pytest.raises(build.Unavailable, match=r"cffi .* free-threaded"):
             ask()
 
 

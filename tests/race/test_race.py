@@ -662,6 +662,7 @@ BROKEN = {
     "python": ('PYTHON = ">=3.11"', 'PYTHON = "3"', "PYTHON"),
     "no version": ("def version", "def versions", "no function version"),
     "no such file": ("OURS = False", 'FILES = ("missing.c",)', "missing.c"),
+    "no such competitor": ("OURS = False", 'FILES = "missing"', "missing"),
 }
 
 
@@ -671,6 +672,19 @@ def test_a_broken_contract_is_named(plant, tmp_path, old, new, complaint):
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(BrokenContract, match=complaint):
         competitors("mandelbrot", tmp_path)
+
+
+def test_files_may_be_those_of_the_competitor_beside_it(plant, tmp_path):
+    ours, planted = (each.path for each in plant(OURS))
+    (tmp_path / "mandelbrot" / "shared.c").write_text("int x;\n", encoding="utf-8")
+    ours.write_text(ours.read_text() + 'FILES = ("shared.c",)\n')
+    planted.write_text(planted.read_text() + 'FILES = "a_ours"\n')
+    found = competitors("mandelbrot", tmp_path)[1]
+    assert [file.name for file in found.files] == ["planted.py", "shared.c"]
+    lines, digest = found.lines, found.digest
+    (tmp_path / "mandelbrot" / "shared.c").write_text("int x;\nint y;\n", encoding="utf-8")
+    assert found.lines == lines + 1
+    assert found.digest != digest
 
 
 LINES = {

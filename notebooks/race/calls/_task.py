@@ -1,7 +1,7 @@
 """What a call from Python into C costs: many calls that do nothing, and one call that does all the work.
 
 The competitors are the doors of csrc/doors: a file there, NAME_door.py, is a competitor here. It has `build(folder)`
-in place of `prepare`, which returns its kernels as attributes (python_door.py says what they are); it may lack some.
+in place of `prepare`, which returns its kernels as attributes (python_door.py says what they are, and which may be missing).
 THREADS is "one" and WORK "all" where it doesn't say otherwise, and RELEASES names the kernels that run without the GIL.
 _driver.py does the job through a door. `task` holds kernel, and what that kernel gets.
 Right when the result is that of the same operations in Python; of the picture's pixels 0.05 % may differ.

@@ -90,6 +90,14 @@ def mojo(arguments):
     return build(arguments, subprocess_run_mojo)
 
 
+def mojo_library(source, folder):
+    """Compile a Mojo file into a shared library, unless it is there already. Return its path."""
+    library = folder / pathlib.Path(source).with_suffix(".so").name
+    if not library.exists():
+        mojo(["build", source, "--emit", "shared-lib", "-o", library])
+    return library
+
+
 def runner(library, task, threads):
     """Return the callable that draws the whole picture with `mandelbrot_rows` from a shared library."""
     import numpy

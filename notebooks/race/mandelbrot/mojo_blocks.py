@@ -24,8 +24,5 @@ def version():
 def prepare(task, threads, folder):
     import _rows
 
-    library = folder / "mojo_blocks.so"
-    if not library.exists():
-        source = pathlib.Path(__file__).with_name("mojo_blocks.mojo")
-        _rows.mojo(["build", source, "--emit", "shared-lib", "-o", library])
-    return _rows.runner(library, task, threads)
+    source = pathlib.Path(__file__).with_name("mojo_blocks.mojo")
+    return _rows.runner(_rows.mojo_library(source, folder), task, threads)

@@ -9,19 +9,7 @@ REQUIRES = ("snek", "numpy")
 PYTHON = ">=3.11"
 THREADS = "any"
 WORK = "less"
-FILES = (
-    "../../../csrc/kernels/mandelbrot*",
-    "../../../csrc/kernels/pool.*",
-    "../../../csrc/kernels/cpus.*",
-    "../../../csrc/kernels/simd.*",
-    "../../../csrc/kernels/checkpoint.h",
-    "../../../csrc/extensions/mandelbrot.*",
-    "../../../csrc/extensions/snekmodule.c",
-    "../../../csrc/extensions/state.h",
-    "../../../csrc/extensions/buffers.h",
-    "../../../csrc/extensions/detached.h",
-    "../../../csrc/extensions/parser.h",
-)
+FILES = "snek_auto"
 OURS = True
 
 
