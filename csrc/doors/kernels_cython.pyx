@@ -48,6 +48,8 @@ def total(values):
         view = values
     except (ValueError, BufferError) as wrong:
         raise TypeError("needs a C-contiguous buffer of doubles in one dimension") from wrong
+    if view is None:  # which a memoryview may be
+        raise TypeError("needs a buffer, not None")
     with nogil:
         result = door_total(&view[0], view.shape[0])
     return result
@@ -55,6 +57,8 @@ def total(values):
 
 cdef int32_t[:, ::1] rows_of(counts):
     """The picture's memory. A buffer of another kind is a TypeError, as through the other doors."""
+    if counts is None:  # which a memoryview may be
+        raise TypeError("needs a buffer, not None")
     try:
         return counts
     except (ValueError, BufferError) as wrong:

@@ -129,8 +129,8 @@ def test_total_adds_from_the_first_to_the_last_and_rounds_each_time(door, values
 
 @pytest.mark.parametrize(
     "values",
-    [[1.0], 1.0, b"12345678", array.array("f", [1.0]), array.array("q", [1]), memoryview(array.array("d", range(8)))[::2]],
-    ids=["list", "float", "bytes", "f", "q", "strided"],
+    [None, [1.0], 1.0, b"12345678", array.array("f", [1.0]), array.array("q", [1]), memoryview(array.array("d", range(8)))[::2]],
+    ids=["None", "list", "float", "bytes", "f", "q", "strided"],
 )  # fmt: skip
 def test_total_takes_nothing_but_doubles_side_by_side(door, values):
     with pytest.raises(TypeError):
@@ -184,6 +184,12 @@ def test_a_picture_goes_into_nothing_but_int32_in_rows(door, counts):
         with pytest.raises((TypeError, ValueError, BufferError)):
             fill(counts, *WINDOW.values(), 9)
         assert not any(memoryview(counts).tobytes())
+
+
+def test_a_picture_does_not_go_into_none(door):
+    for fill in fills(door).values():
+        with pytest.raises(TypeError):
+            fill(None, *WINDOW.values(), 9)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 64, 1024])
