@@ -57,11 +57,15 @@ class Host:
         self._unread = b""
         self._workers: list[psutil.Process] = []
         self._rested = 0.0, 0.0  # since when it should sleep, and what its workers had worked until then
+        self._idle = self._restless = (
+            0.0  # seconds that it should have slept, and that its workers worked meanwhile
+        )
 
     def ask(self, timeout: float, **command: Any) -> dict[str, Any]:
         """Send a command and return the answer. Raises Failed when there is none in time, or a bad one."""
         begin, worked = time.monotonic(), self._worked()
-        idle, restless = begin - self._rested[0], worked - self._rested[1]
+        self._idle += begin - self._rested[0]
+        self._restless += worked - self._rested[1]
         try:
             self.process.stdin.write(json.dumps(command).encode() + b"\n")
             self.process.stdin.flush()
@@ -74,7 +78,10 @@ class Host:
         self._rested = time.monotonic(), self._worked()
         if command["do"] == "run":
             answer["busy"] += (self._rested[1] - worked) / command["calls"]
-        answer["busy_waiting"] += restless / idle if idle > 0.05 else 0.0
+        # The system counts in hundredths of a second, so short waits are added up.
+        if self._idle > 0.2:
+            answer["busy_waiting"] += self._restless / self._idle
+            self._idle = self._restless = 0.0
         return answer
 
     def settle(self) -> None:
@@ -82,6 +89,7 @@ class Host:
         with contextlib.suppress(psutil.Error):
             self._workers = psutil.Process(self.process.pid).children(recursive=True)
         self._rested = time.monotonic(), self._worked()
+        self._idle = self._restless = 0.0
 
     def _worked(self) -> float:
         """The processor seconds of those workers that are alive."""

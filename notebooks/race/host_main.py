@@ -112,13 +112,14 @@ def main():
     os.dup2(nothing, 0)
     sys.path.pop(0)  # the folder of this file: its modules are not the competitor's business
     run = result = None
+    waited = restless = 0.0  # seconds that it should have slept, and that it worked meanwhile
     while True:
-        busy, begin = processor_seconds(), time.perf_counter()
+        worked, begin = processor_seconds(), time.perf_counter()
         line = commands.readline()
         if not line:
             break
-        waited = time.perf_counter() - begin
-        busy = (processor_seconds() - busy) / waited if waited > 0.05 else 0.0
+        waited += time.perf_counter() - begin
+        restless += processor_seconds() - worked
         command = json.loads(line)
         try:
             if command["do"] == "prepare":
@@ -131,7 +132,11 @@ def main():
                 result = None
         except Exception as error:
             answer = failure(error, command["do"] == "prepare")
-        answer["busy_waiting"] = busy
+        # Right after a turn something may still be winding down: short waits are added up.
+        answer["busy_waiting"] = 0.0
+        if waited > 0.05:
+            answer["busy_waiting"] = restless / waited
+            waited = restless = 0.0
         sys.stdout.flush()
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
