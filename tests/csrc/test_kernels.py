@@ -37,11 +37,21 @@ def test_the_kernels_are_those_of_the_cpu():
     assert snek.kernels()[-1] != "shortcut"
 
 
+@pytest.fixture(scope="module")
+def with_asan(request):
+    """Give the driver that a compiler has made for AddressSanitizer and UndefinedBehaviorSanitizer."""
+    return ahead.outcomes(
+        request,
+        ["test_under_address_sanitizer"],
+        "cc",
+        lambda cc: sanitized_program(f"kernels-asan-{cc}", FILES, ADDRESS, cc),
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("cc", ["gcc", "clang"])
-def test_under_address_sanitizer(cc):
-    program = sanitized_program(f"kernels-asan-{cc}", FILES, ADDRESS, cc)
-    assert run(program) == (0, "".join(f"{name}\n" for name in snek.kernels()))
+def test_under_address_sanitizer(cc, with_asan):
+    assert run(with_asan(cc)) == (0, "".join(f"{name}\n" for name in snek.kernels()))
 
 
 def test_on_arm():

@@ -95,27 +95,30 @@ def run_tests(python: Path, *files: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def environments(request):
-    """Give the Python of an environment; they are made two at a time, and the tests run in one at a time."""
-    tests = ["test_snek_on", "test_snek_without_the_gil"]
-    return ahead.outcomes(request, tests, "name", environment)
+def outputs(request):
+    """Give the Python of an environment, and what its tests print; as many run at a time as there are CPUs."""
+
+    def tested(name):
+        python = environment(name)
+        return python, run_tests(python, *FILES)
+
+    return ahead.outcomes(request, ["test_snek_on", "test_snek_without_the_gil"], "name", tested)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["python3.11", "python3.14", "python3.15"])
-def test_snek_on(name, environments):
-    output = run_tests(environments(name), *FILES)
+def test_snek_on(name, outputs):
+    _, output = outputs(name)
     assert " passed" in output
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["python3.13t", "python3.14t", "python3.15t"])
-def test_snek_without_the_gil(name, environments):
+def test_snek_without_the_gil(name, outputs):
     """The GIL stays off, and eight threads that really run at the same time compute right answers."""
-    python = environments(name)
+    python, output = outputs(name)
     assert (
         builds.command(python, "-c", "import sys, snek; print(sys._is_gil_enabled())", env={"PYTHONPATH": ""})
         == "False\n"
     )
-    output = run_tests(python, *FILES)
     assert " passed" in output

@@ -50,16 +50,32 @@ def test_driver():
     assert run(builds.program("pool", FILES, cc=cc), "fork") == (0, "ok\n")
 
 
+@pytest.fixture(scope="module")
+def with_tsan(request):
+    """Give the driver that a compiler has made for ThreadSanitizer."""
+    return ahead.outcomes(
+        request, ["test_under_thread_sanitizer"], "cc", lambda cc: sanitized(f"tsan-{cc}", THREAD, cc)
+    )
+
+
 @pytest.mark.parametrize("cc", ["gcc", "clang"])
-def test_under_thread_sanitizer(cc):
-    assert run(sanitized(f"tsan-{cc}", THREAD, cc), TSAN_OPTIONS="halt_on_error=1") == (0, "ok\n")
+def test_under_thread_sanitizer(cc, with_tsan):
+    assert run(with_tsan(cc), TSAN_OPTIONS="halt_on_error=1") == (0, "ok\n")
+
+
+@pytest.fixture(scope="module")
+def with_asan(request):
+    """Give the driver that a compiler has made for AddressSanitizer and UndefinedBehaviorSanitizer."""
+    return ahead.outcomes(
+        request, ["test_under_address_sanitizer"], "cc", lambda cc: sanitized(f"asan-{cc}", ADDRESS, cc)
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cc", ["gcc", "clang"])
-def test_under_address_sanitizer(cc):
+def test_under_address_sanitizer(cc, with_asan):
     """Leaks included: the driver frees what it allocates, so what is left is the pool's."""
-    assert run(sanitized(f"asan-{cc}", ADDRESS, cc), "fork", ASAN_OPTIONS="detect_leaks=1") == (0, "ok\n")
+    assert run(with_asan(cc), "fork", ASAN_OPTIONS="detect_leaks=1") == (0, "ok\n")
 
 
 # What the checks above are for: each of these defects must be found.
