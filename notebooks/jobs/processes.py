@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 from importlib import import_module
-from time import perf_counter, sleep
+from time import perf_counter, sleep, thread_time
 from typing import Any
 
 setting = "as the file says"  # notebook 03 changes it in the parent, to see which workers notice
@@ -48,6 +48,13 @@ def timed(function: Callable, *args: Any) -> tuple[int, float, float]:
     start = perf_counter()
     function(*args)
     return os.getpid(), start, perf_counter()
+
+
+def cpu_timed(function: Callable, *args: Any) -> tuple[Any, float]:
+    """(`function(*args)`, the seconds of processor time that this thread spent on it): what the job costs, not the waiting."""
+    start = thread_time()
+    result = function(*args)
+    return result, thread_time() - start
 
 
 def each(function: Callable, arguments: Iterable[Any]) -> list[Any]:

@@ -42,7 +42,9 @@ def _bring_back(namespace, names, path, owner):
 
 
 def plain(thing):
-    """Numbers and arrays of NumPy as those of Python; anything else that JSON doesn't know is an error."""
+    """Numbers and arrays of NumPy as those of Python, paths as text; anything else that JSON doesn't know is an error."""
+    if hasattr(thing, "__fspath__"):  # a Path, or a library that a cell has compiled
+        return os.fspath(thing)
     if hasattr(thing, "tolist"):
         return thing.tolist()
     raise TypeError(f"a {type(thing).__name__} is not JSON")

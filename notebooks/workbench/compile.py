@@ -286,6 +286,10 @@ class Library(ctypes.CDLL):
             raise CompileError(_unloadable(path, error)) from None
         self.path = path
 
+    def __fspath__(self) -> str:
+        """Its path, wherever a path is asked for: `%%child --give NAME` gives this to a child, which can load it."""
+        return str(self.path)
+
     def __getattr__(self, name: str):
         try:
             return super().__getattr__(name)
