@@ -42,9 +42,14 @@ def _bring_back(namespace, names, path, owner):
 
 
 def plain(thing):
-    """Numbers and arrays of NumPy as those of Python, paths as text; anything else that JSON doesn't know is an error."""
+    """Numbers and arrays of NumPy as those of Python, paths as text, a module as the path of its file.
+
+    Anything else that JSON doesn't know is an error.
+    """
     if hasattr(thing, "__fspath__"):  # a Path, or a library that a cell has compiled
         return os.fspath(thing)
+    if isinstance(thing, type(sys)) and getattr(thing, "__file__", None):  # an extension that a cell has compiled
+        return thing.__file__
     if hasattr(thing, "tolist"):
         return thing.tolist()
     raise TypeError(f"a {type(thing).__name__} is not JSON")
