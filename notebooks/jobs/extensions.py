@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import BuiltinFunctionType
 from typing import Any
 
@@ -31,7 +32,11 @@ def asked(function: Any, cases: Sequence[tuple], *, lets_go: bool = False) -> Ca
     """
     module = getattr(function, "__self__", None)
     if not (isinstance(function, BuiltinFunctionType) and getattr(module, "__file__", "").endswith(".so")):
-        raise TypeError(f"{shortened(function)} is not a function of an extension module")
+
+        def refuse(*arguments: Any) -> Any:
+            raise TypeError("it is not a function of an extension module")
+
+        return refuse
     given = {"module": module.__name__, "path": module.__file__, "name": function.__name__}
     given |= {"cases": cases, "lets_go": lets_go}
     report = run_python(JOB, give=given, take=["found"], timeout=30)
@@ -41,7 +46,8 @@ def asked(function: Any, cases: Sequence[tuple], *, lets_go: bool = False) -> Ca
     def answer(*arguments: Any) -> Any:
         if repr(arguments) not in found:
             how = "it never came back" if report.timed_out else f"the process died of {report.signal or report.ending}"
-            raise RuntimeError(f"{how}, at {function.__name__}{cases[max(0, begun - 1)]!r}")
+            arguments = ", ".join(map(shortened, cases[max(0, begun - 1)]))
+            raise RuntimeError(f"{how}, at {function.__name__}({arguments})")
         said, problem = found[repr(arguments)]
         if problem:
             raise RuntimeError(problem)
@@ -72,7 +78,7 @@ def answers(
 
 def _outcome(function: Callable, case: Sequence) -> Any:
     try:
-        said = function(*case)
+        said = partial(function, *case)()  # this way CPython checks that there is a result or an exception
     except Exception as error:
         return type(error).__name__
     return BLANK if said is ... else said
@@ -81,7 +87,7 @@ def _outcome(function: Callable, case: Sequence) -> Any:
 def _references(function: Callable, case: Sequence) -> str | None:
     """Do calls take references to the arguments, or to what is in them, that were not theirs; or keep some?"""
     objects = [*case, *(item for each in case if isinstance(each, list) for item in each)]
-    spare = [objects] * CALLS + [list(objects) for _ in range(4 * CALLS)]  # so that nothing is freed meanwhile
+    spare = [list(objects) for _ in range(5 * CALLS)]  # so that nothing is freed meanwhile
     before = [sys.getrefcount(each) for each in objects]
     for _ in range(CALLS):
         _outcome(function, case)
