@@ -87,8 +87,8 @@ static PyObject *mine_primes(PyObject *Py_UNUSED(module), PyObject *argument)
 {
     long long count, n = PyLong_AsLongLong(argument);
     if (n == -1 && PyErr_Occurred()) return NULL;
-    if (n < 0 || n > 10000000) {
-        return PyErr_Format(PyExc_ValueError, "n must be from 0 to 10000000, not %lld", n);
+    if (n < 0 || n > 1000000) {
+        return PyErr_Format(PyExc_ValueError, "n must be from 0 to 1000000, not %lld", n);
     }
     Py_BEGIN_ALLOW_THREADS
     count = count_primes(n);

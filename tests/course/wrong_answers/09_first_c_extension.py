@@ -510,8 +510,8 @@ static PyObject *mine_primes(PyObject *Py_UNUSED(module), PyObject *argument)
 {
     long long count, n = PyLong_AsLongLong(argument);
     if (n == -1 && PyErr_Occurred()) return NULL;
-    if (n < 0 || n > 10000000) {
-        return PyErr_Format(PyExc_ValueError, "n must be from 0 to 10000000, not %lld", n);
+    if (n < 0 || n > 1000000) {
+        return PyErr_Format(PyExc_ValueError, "n must be from 0 to 1000000, not %lld", n);
     }
     count = count_primes(n);
     return PyLong_FromLongLong(count);
@@ -547,8 +547,8 @@ static PyObject *mine_primes(PyObject *Py_UNUSED(module), PyObject *argument)
 {
     long long count, n = PyLong_AsLongLong(argument);
     if (n == -1 && PyErr_Occurred()) return NULL;
-    if (n < 0 || n > 10000000) {
-        return PyErr_Format(PyExc_ValueError, "n must be from 0 to 10000000, not %lld", n);
+    if (n < 0 || n > 1000000) {
+        return PyErr_Format(PyExc_ValueError, "n must be from 0 to 1000000, not %lld", n);
     }
     Py_BEGIN_ALLOW_THREADS
     Py_END_ALLOW_THREADS
@@ -587,8 +587,12 @@ static PyObject *mine_primes(PyObject *Py_UNUSED(module), PyObject *argument)
     long long count, n;
     Py_BEGIN_ALLOW_THREADS
     n = PyLong_AsLongLong(argument);
-    count = count_primes(n);
+    count = n >= 0 && n <= 1000000 ? count_primes(n) : 0;
     Py_END_ALLOW_THREADS
+    if (n == -1 && PyErr_Occurred()) return NULL;
+    if (n < 0 || n > 1000000) {
+        return PyErr_Format(PyExc_ValueError, "n must be from 0 to 1000000, not %lld", n);
+    }
     return PyLong_FromLongLong(count);
 }
 
@@ -623,8 +627,8 @@ static PyObject *mine_primes(PyObject *Py_UNUSED(module), PyObject *argument)
     long long count, n = PyLong_AsLongLong(argument);
     if (n == -1 && PyErr_Occurred()) return NULL;
     Py_BEGIN_ALLOW_THREADS
-    if (n < 0 || n > 10000000) {
-        return PyErr_Format(PyExc_ValueError, "n must be from 0 to 10000000, not %lld", n);
+    if (n < 0 || n > 1000000) {
+        return PyErr_Format(PyExc_ValueError, "n must be from 0 to 1000000, not %lld", n);
     }
     count = count_primes(n);
     Py_END_ALLOW_THREADS
@@ -638,8 +642,8 @@ static PyMethodDef methods[] = {{"primes", mine_primes, METH_O, NULL}, {NULL, NU
 )
 
 
-# %% exercise-3: out of its range
-# refused: primes(-1
+# %% exercise-3: 32 bits
+# refused: returns 
 get_ipython().run_cell_magic(
     "cext",
     "mine3 -I workbench",
@@ -659,8 +663,12 @@ static long long count_primes(long long n) /* knows nothing of Python */
 
 static PyObject *mine_primes(PyObject *Py_UNUSED(module), PyObject *argument)
 {
-    long long count, n = PyLong_AsLongLong(argument);
+    int n = (int)PyLong_AsLongLong(argument);
+    long long count;
     if (n == -1 && PyErr_Occurred()) return NULL;
+    if (n < 0 || n > 1000000) {
+        return PyErr_Format(PyExc_ValueError, "n must be from 0 to 1000000, not %d", n);
+    }
     Py_BEGIN_ALLOW_THREADS
     count = count_primes(n);
     Py_END_ALLOW_THREADS
