@@ -7,7 +7,8 @@ get_ipython().run_cell_magic(
     r"""
 #include <Python.h>
 
-static PyObject *mine_clamp(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count)
+static PyObject *
+mine_clamp(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count)
 {
     long long v[3];
     if (count != 3) return PyErr_Format(PyExc_TypeError, "clamp() takes 3 arguments, not %zd", count);

@@ -48,7 +48,9 @@ def plain(thing):
     """
     if hasattr(thing, "__fspath__"):  # a Path, or a library that a cell has compiled
         return os.fspath(thing)
-    if isinstance(thing, type(sys)) and getattr(thing, "__file__", None):  # an extension that a cell has compiled
+    if isinstance(thing, type(sys)) and getattr(
+        thing, "__file__", None
+    ):  # an extension that a cell has compiled
         return thing.__file__
     if hasattr(thing, "tolist"):
         return thing.tolist()

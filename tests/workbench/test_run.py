@@ -293,6 +293,11 @@ def test_values_come_back_after_an_exception_but_not_after_a_crash():
     assert run_python("a = 1\nimport os; os._exit(0)", take=["a"]).values == {}
 
 
+def test_a_module_is_given_as_the_path_of_its_file():
+    report = run_python("found = given", give={"given": json}, take=["found"])
+    assert report.values["found"] == json.__file__
+
+
 def test_what_cannot_be_given_is_refused():
     with pytest.raises(TypeError, match="a set is not JSON"):
         run_python("print(a)", give={"a": {1}})

@@ -1,15 +1,15 @@
 """Answers that the checkers of notebook 09 must refuse. Tried before the solutions, never shown to a learner."""
 
-
 # %% exercise-1: 32 bits
-# refused: returns 
+# refused: `clamp(
 get_ipython().run_cell_magic(
     "cext",
     "mine -I workbench",
     r"""
 #include <Python.h>
 
-static PyObject *mine_clamp(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count)
+static PyObject *
+mine_clamp(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count)
 {
     int v[3];
     if (count != 3) return PyErr_Format(PyExc_TypeError, "clamp() takes 3 arguments, not %zd", count);
@@ -40,7 +40,8 @@ get_ipython().run_cell_magic(
     r"""
 #include <Python.h>
 
-static PyObject *mine_clamp(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count)
+static PyObject *
+mine_clamp(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count)
 {
     long long v[3];
     if (count != 3) return PyErr_Format(PyExc_TypeError, "clamp() takes 3 arguments, not %zd", count);
@@ -70,7 +71,8 @@ get_ipython().run_cell_magic(
     r"""
 #include <Python.h>
 
-static PyObject *mine_clamp(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count)
+static PyObject *
+mine_clamp(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count)
 {
     long long v[3];
     if (count != 3) return PyErr_Format(PyExc_TypeError, "clamp() takes 3 arguments, not %zd", count);
@@ -101,7 +103,8 @@ get_ipython().run_cell_magic(
     r"""
 #include <Python.h>
 
-static PyObject *mine_clamp(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count)
+static PyObject *
+mine_clamp(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count)
 {
     long long v[3];
     if (count < 3) return PyErr_Format(PyExc_TypeError, "clamp() takes 3 arguments, not %zd", count);
@@ -125,14 +128,15 @@ static PyMethodDef methods[] = {
 
 
 # %% exercise-1: low above high
-# refused: returns 
+# refused: not 'ValueError'
 get_ipython().run_cell_magic(
     "cext",
     "mine -I workbench",
     r"""
 #include <Python.h>
 
-static PyObject *mine_clamp(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count)
+static PyObject *
+mine_clamp(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count)
 {
     long long v[3];
     if (count != 3) return PyErr_Format(PyExc_TypeError, "clamp() takes 3 arguments, not %zd", count);
@@ -162,7 +166,8 @@ get_ipython().run_cell_magic(
     r"""
 #include <Python.h>
 
-static PyObject *mine_clamp(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count)
+static PyObject *
+mine_clamp(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count)
 {
     long long v[3];
     if (count != 3) return PyErr_Format(PyExc_TypeError, "clamp() takes 3 arguments, not %zd", count);
@@ -193,7 +198,8 @@ get_ipython().run_cell_magic(
     r"""
 #include <Python.h>
 
-static PyObject *mine_clamp(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count)
+static PyObject *
+mine_clamp(PyObject *Py_UNUSED(module), PyObject *const *given, Py_ssize_t count)
 {
     long long v[3];
     if (count != 3) return PyErr_Format(PyExc_TypeError, "clamp() takes 3 arguments, not %zd", count);
@@ -643,7 +649,7 @@ static PyMethodDef methods[] = {{"primes", mine_primes, METH_O, NULL}, {NULL, NU
 
 
 # %% exercise-3: 32 bits
-# refused: returns 
+# refused: `primes(4294967301)` returns
 get_ipython().run_cell_magic(
     "cext",
     "mine3 -I workbench",
