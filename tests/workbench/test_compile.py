@@ -19,7 +19,7 @@ from nbclient import NotebookClient
 from traitlets.config import Config
 
 from workbench import compile as under_test
-from workbench.compile import CompileError, Library, cc
+from workbench.compile import CompileError, Library, cc, load_extension
 from workbench.compiler import find_compiler
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
@@ -51,6 +51,17 @@ def cells(tmp_path, monkeypatch) -> Path:
 
 
 # cc ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_lower_half_of_a_module_can_be_included():
+    half = "#include <Python.h>\nstatic PyMethodDef methods[] = {{NULL, NULL, 0, NULL}};\n"
+    strict = ["-I", NOTEBOOKS / "workbench", "-Werror", "-Wmissing-prototypes", "-Wconversion", "-Wshadow"]
+    path = cc(
+        f'{half}#define MODULE nether\n#include "module.h"\n', kind="extension", name="nether", flags=strict
+    )
+    assert load_extension("nether", path).__name__ == "nether"
+    with pytest.raises(CompileError, match="#define MODULE name"):
+        cc(f'{half}#include "module.h"\n', kind="extension", name="nether", flags=strict)
 
 
 def test_a_shared_library_can_be_loaded():
