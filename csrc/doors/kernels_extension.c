@@ -44,7 +44,7 @@
 /* Less than that takes about a microsecond: detaching would cost more than other threads could gain by it. */
 enum { FIB_DETACH_FROM = 16, TOTAL_DETACH_FROM = 1024 };
 
-_Static_assert(sizeof(long long) == sizeof(int64_t), "PyLong_AsLongLong and PyLong_FromLongLong have 64 bits");
+_Static_assert(sizeof(long long) == 8 && sizeof(double) == 8, "the sizes that kernels.h and this file rely on");
 
 /* ---- arguments ---- */
 
@@ -70,16 +70,15 @@ typedef struct {
     int flags;           /* what to ask the exporter for */
     int dimensions;      /* how many */
     const char *formats; /* how the struct module may call an item: any of these letters */
-    size_t itemsize;     /* in bytes; and where an item may begin: at a multiple of it */
+    Py_ssize_t itemsize; /* in bytes; and an item begins at a multiple of it */
 } buffer_kind;
 
-static const buffer_kind doubles = {"a C-contiguous 1-D buffer of doubles", PyBUF_FULL_RO, 1, "d", sizeof(double)};
-static const buffer_kind picture = {"a writable C-contiguous 2-D buffer of int32", PyBUF_FULL, 2, "il",
-                                    sizeof(int32_t)};
+static const buffer_kind doubles = {"a C-contiguous 1-D buffer of doubles", PyBUF_FULL_RO, 1, "d", 8};
+static const buffer_kind picture = {"a writable C-contiguous 2-D buffer of int32", PyBUF_FULL, 2, "il", 4};
 
-/* Is a buffer of that kind? Asks all that C will rely on, for an exporter may be wrong, too. */
-static bool
-buffer_is(const Py_buffer *view, const buffer_kind *kind)
+/* What keeps a buffer from being of that kind; NULL: nothing. Asks all that C relies on, for exporters may be wrong, too. */
+static const char *
+buffer_lacks(const Py_buffer *view, const buffer_kind *kind)
 {
     const char *format = view->format == NULL ? "B" : view->format;
     Py_ssize_t bytes = view->itemsize;
@@ -87,34 +86,40 @@ buffer_is(const Py_buffer *view, const buffer_kind *kind)
     if (format[0] == '@' || format[0] == '=' || format[0] == (PY_LITTLE_ENDIAN ? '<' : '>')) {
         format++;
     }
-    if (format[0] == '\0' || format[1] != '\0' || strchr(kind->formats, format[0]) == NULL || bytes < 0 ||
-        (size_t)bytes != kind->itemsize || view->ndim != kind->dimensions) {
-        return false;
+    if (format[0] == '\0' || format[1] != '\0' || strchr(kind->formats, format[0]) == NULL || bytes != kind->itemsize) {
+        return "its items are others";
+    }
+    if (view->ndim != kind->dimensions) {
+        return "it has another number of dimensions";
     }
     for (int k = 0; k < view->ndim; k++) {
         if (view->shape[k] < 0 || (view->shape[k] > 0 && bytes > PY_SSIZE_T_MAX / view->shape[k])) {
-            return false; /* their product would overflow */
+            return "no memory can have its shape"; /* and the product would overflow */
         }
         bytes *= view->shape[k];
     }
-    return bytes == view->len && PyBuffer_IsContiguous(view, 'C') &&
-           (bytes == 0 || (uintptr_t)view->buf % kind->itemsize == 0);
+    if (bytes != view->len) {
+        return "its shape is not that of its memory";
+    }
+    if (!PyBuffer_IsContiguous(view, 'C')) {
+        return "it has gaps";
+    }
+    return bytes > 0 && (uintptr_t)view->buf % (size_t)kind->itemsize != 0 ? "it is not aligned" : NULL;
 }
 
 /* Acquires the buffer of an object. 0: the caller must call PyBuffer_Release. -1: nothing is held, and an exception is set:
-   TypeError, or what the exporter raised, which where it is read-only is a BufferError, with NumPy a ValueError. */
+   TypeError, or what the exporter raised, which for one that is read-only is a BufferError, with NumPy a ValueError. */
 static int
 buffer_acquire(PyObject *object, const buffer_kind *kind, Py_buffer *view)
 {
     if (PyObject_GetBuffer(object, view, kind->flags) < 0) {
         return -1;
     }
-    if (buffer_is(view, kind)) {
+    const char *lacks = buffer_lacks(view, kind);
+    if (lacks == NULL) {
         return 0;
     }
-    PyErr_Format(PyExc_TypeError, "needs %s, not this %.200s: %d dimensions, %zd bytes, format '%.20s'%s", kind->words,
-                 Py_TYPE(object)->tp_name, view->ndim, view->len, view->format == NULL ? "B" : view->format,
-                 PyBuffer_IsContiguous(view, 'C') ? "" : ", not contiguous");
+    PyErr_Format(PyExc_TypeError, "needs %s, not this %.200s: %s", kind->words, Py_TYPE(object)->tp_name, lacks);
     PyBuffer_Release(view);
     return -1;
 }
@@ -209,29 +214,19 @@ draw(const char *name, bool threaded, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
 
-    Py_BEGIN_ALLOW_THREADS if (threaded)
-    {
-        status = door_mandelbrot_threaded(view.buf, view.shape[0], view.shape[1], at[XMIN], at[XMAX], at[YMIN],
-                                          at[YMAX], max_iter, threads);
-    }
-    else
-    {
-        status =
-            door_mandelbrot(view.buf, view.shape[0], view.shape[1], at[XMIN], at[XMAX], at[YMIN], at[YMAX], max_iter);
-    }
-    Py_END_ALLOW_THREADS
+    const int64_t height = view.shape[0], width = view.shape[1];
+    PyThreadState *detached = PyEval_SaveThread();
+    status = threaded ? door_mandelbrot_threaded(view.buf, height, width, at[XMIN], at[XMAX], at[YMIN], at[YMAX],
+                                                 max_iter, threads)
+                      : door_mandelbrot(view.buf, height, width, at[XMIN], at[XMAX], at[YMIN], at[YMAX], max_iter);
+    PyEval_RestoreThread(detached);
 
-        if (status == 0)
-    {
+    if (status == 0) {
         result = Py_NewRef(args[COUNTS]);
-    }
-    else if (status == -1)
-    {
+    } else if (status == -1) {
         PyErr_Format(PyExc_ValueError, "out of range: the window must be finite, max_iter from 0 to 2**31 - 1%s",
                      threaded ? ", threads from 1 to 1024" : "");
-    }
-    else
-    {
+    } else {
         PyErr_NoMemory();
     }
     PyBuffer_Release(&view);
