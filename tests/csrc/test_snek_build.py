@@ -41,7 +41,9 @@ def without_warnings(cc: list[str], files: list[Path], folder: Path, *flags: str
 
 @pytest.mark.parametrize("cc", ["gcc", "clang"])
 def test_no_warnings(cc, tmp_path):
-    without_warnings([builds.compiler(cc)], builds.sources("kernels/*.c", "extensions/*.c", "doors/*.c"), tmp_path)
+    without_warnings(
+        [builds.compiler(cc)], builds.sources("kernels/*.c", "extensions/*.c", "doors/*.c"), tmp_path
+    )
 
 
 def test_the_warnings_gate_is_shut(tmp_path):
