@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from unittest import mock
 
-import ahead
 import builds
 import children
 import pytest
@@ -85,22 +84,31 @@ OTHERS = [
 ]
 
 
+def call_on(python: str, folder: Path, *functions: str, plant: builds.Plant | None = None) -> None:
+    """Compile the extension into a folder, with defects, for that Python, and call functions of the script there."""
+    builds.copy_of_kernels(folder, plant)
+    path = [folder, folder / "doors", Path(__file__).parent, children.SCRIPTS]
+    env = {"PYTHONPATH": os.pathsep.join(map(str, path)), "CC": f"{builds.compiler()} -Wall -Wextra -Werror"}
+    compiling = f"import extension_door; extension_door.compile_module({str(folder)!r})"
+    builds.command(python, "-c", compiling, env=env)
+    for function in functions:
+        builds.command(python, "-W", "error", children.SCRIPTS / "extension.py", function, env=env)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
 def test_on_another_python(name: str, tmp_path: Path) -> None:
     """Compiled there, called there. A free-threaded one keeps its GIL off, with eight threads that call at once."""
-    python = on_path(name)
-    path = [builds.CSRC / "doors", tmp_path, Path(__file__).parent, children.SCRIPTS]
-    env = {"PYTHONPATH": os.pathsep.join(map(str, path))}
-    compiling = f"import extension_door; extension_door.compile_module({str(tmp_path)!r})"
-    builds.command(python, "-c", compiling, env={**env, "CC": f"{builds.compiler()} -Wall -Wextra -Werror"})
-    for function in [
-        "hostile",
-        "interpreters",
-        "twice",
-        *(["without_the_gil"] if name.endswith("t") else []),
-    ]:
-        builds.command(python, "-W", "error", children.SCRIPTS / "extension.py", function, env=env)
+    gil = ["without_the_gil"] if name.endswith("t") else []
+    call_on(on_path(name), tmp_path, "hostile", "interpreters", "twice", *gil)
+
+
+@pytest.mark.mutant
+@pytest.mark.parametrize("name", [name for name in OTHERS if name.endswith("t")])
+def test_a_gil_that_is_turned_on_is_found(name: str, tmp_path: Path) -> None:
+    slot = {SOURCE: {"    {Py_mod_gil, Py_MOD_GIL_NOT_USED},\n": ""}}
+    with pytest.raises(AssertionError, match="The global interpreter lock"):
+        call_on(on_path(name), tmp_path, "without_the_gil", plant=slot)
 
 
 # What the checks above are for: each of these defects must be found, by that function, and by what is named.
@@ -135,17 +143,9 @@ DEFECTS: dict[str, tuple[str, str, Mapping[str, str]]] = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def defective(request: pytest.FixtureRequest):
-    """Give the folder of the extension with that defect."""
-    return ahead.outcomes(
-        request,
-        ["test_planted_defects_are_found"],
-        "name",
-        lambda name: builds.extension(
-            f"defect{list(DEFECTS).index(name)}", cc=builds.compiler(), plant={SOURCE: DEFECTS[name][2]}
-        ),
-    )
+def with_defect(name: str) -> Path:
+    number = list(DEFECTS).index(name)
+    return builds.extension(f"defect{number}", cc=builds.compiler(), plant={SOURCE: DEFECTS[name][2]})
 
 
 @pytest.mark.mutant
