@@ -89,7 +89,7 @@ buffer_lacks(const Py_buffer *view, const buffer_kind *kind)
     if (format[0] == '\0' || format[1] != '\0' || strchr(kind->formats, format[0]) == NULL || bytes != kind->itemsize) {
         return "its items are others";
     }
-    if (view->ndim != kind->dimensions) {
+    if (view->ndim != kind->dimensions || view->shape == NULL) {
         return "it has another number of dimensions";
     }
     for (int k = 0; k < view->ndim; k++) {
@@ -119,7 +119,8 @@ buffer_acquire(PyObject *object, const buffer_kind *kind, Py_buffer *view)
     if (lacks == NULL) {
         return 0;
     }
-    PyErr_Format(PyExc_TypeError, "needs %s, not this %.200s: %s", kind->words, Py_TYPE(object)->tp_name, lacks);
+    PyErr_Format(PyExc_TypeError, "needs %s, not this %.200s: %s (format '%.20s', %d-D)", kind->words,
+                 Py_TYPE(object)->tp_name, lacks, view->format == NULL ? "B" : view->format, view->ndim);
     PyBuffer_Release(view);
     return -1;
 }

@@ -179,7 +179,8 @@ def preloading(cc: str = "gcc") -> dict[str, str]:
         "LD_PRELOAD": " ".join(libraries),
         "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:handle_segv=0",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
-        "PYTHONMALLOC": "malloc",  # so that AddressSanitizer sees each of Python's own blocks
+        # So that AddressSanitizer sees each of Python's own blocks. Without a GIL, Python has no other allocator than its own.
+        **({} if sysconfig.get_config_var("Py_GIL_DISABLED") else {"PYTHONMALLOC": "malloc"}),
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 from unittest import mock
@@ -58,6 +59,11 @@ def test_interpreters_of_a_pool(built: Path) -> None:
 
 def test_it_can_be_loaded_twice(built: Path) -> None:
     call(built, "twice")
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="has a GIL")
+def test_the_gil_stays_off(built: Path) -> None:
+    call(built, "without_the_gil")
 
 
 def test_nothing_but_the_table_of_slots_depends_on_the_version() -> None:

@@ -250,6 +250,16 @@ def forged(
     return make(view)
 
 
+def errors_say_why() -> None:
+    """What was wanted, what came, and what is wrong with it."""
+    try:
+        total(array.array("f", [1.0]))
+    except TypeError as error:
+        said = str(error)
+    wanted = "needs a C-contiguous 1-D buffer of doubles, not this array.array: its items are others (format 'f', 1-D)"
+    assert said == wanted, said
+
+
 def exporters_that_are_wrong() -> None:
     """Shapes whose product overflows, among others to just what the memory has."""
     memory = (ctypes.c_double * 8)()
@@ -314,6 +324,7 @@ def hostile() -> None:
     buffers_of_doubles()
     buffers_of_int32()
     arrays()
+    errors_say_why()
     exporters_that_are_wrong()
     buffers_are_released()
 
