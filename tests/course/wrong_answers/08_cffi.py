@@ -42,7 +42,7 @@ def normalise(numbers, ffi, lib):
 
 
 # %% exercise-2: a copy, and back
-# refused: 1 calls of C; wanted: one, on all
+# refused: 1 calls of C; wanted: one, on its whole
 def normalise(numbers, ffi, lib):
     if memoryview(numbers).format != "d":
         raise TypeError
