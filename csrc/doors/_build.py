@@ -57,18 +57,22 @@ def extension(folder, name):
         sys.path.remove(str(folder))
 
 
-def library(folder):
-    """Compile kernels.h into a shared library, unless it is there already, and return its path.
+def compiled(path, *arguments):
+    """Compile kernels.h and what else the arguments name into a shared library, unless it is there already. Return its path.
 
     Raises RuntimeError with what the compiler prints when it fails.
     """
-    path = pathlib.Path(folder, "libkernels.so")
     if not path.exists():
-        command = [*compiler(), *FLAGS, "-shared", "-fPIC", "-o", str(path), *map(str, SOURCES)]
+        command = [*compiler(), *FLAGS, "-shared", "-fPIC", "-o", str(path), *arguments, *map(str, SOURCES)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError("{} failed:\n{}".format(" ".join(command), done.stdout + done.stderr))
     return path
+
+
+def library(folder):
+    """Compile kernels.h into a shared library, unless it is there already, and return its path."""
+    return compiled(pathlib.Path(folder, "libkernels.so"))
 
 
 def declarations():

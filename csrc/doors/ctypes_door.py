@@ -4,8 +4,8 @@ argtypes and restype are declared: without them every argument is a C int, and a
 the GIL around each call, the shortest ones, too.
 
 Three things are ctypes' own. It takes an integer modulo 2**64, so fib(2**64 + 10) is fib(10). A wrong type raises
-ctypes.ArgumentError, which is no TypeError. And total refuses what is read-only, since
-from_buffer wants writable memory.
+ctypes.ArgumentError, which is no TypeError. And total refuses what is read-only, since from_buffer wants writable
+memory.
 """
 
 import ctypes

@@ -25,10 +25,7 @@
 #define HALVES(l) 2 * (l), 2 * (l) + 1
 
 /* For every set of lanes, where each place gets its lane from. This table moves the lanes of the set to the front... */
-#define PACK(a, b, c, d)                                                                                               \
-    {                                                                                                                  \
-        HALVES(a), HALVES(b), HALVES(c), HALVES(d)                                                                     \
-    }
+#define PACK(a, b, c, d) {HALVES(a), HALVES(b), HALVES(c), HALVES(d)}
 static const int32_t together[16][8] = {
     PACK(0, 0, 0, 0), PACK(0, 0, 0, 0), PACK(1, 0, 0, 0), PACK(0, 1, 0, 0), PACK(2, 0, 0, 0), PACK(0, 2, 0, 0),
     PACK(1, 2, 0, 0), PACK(0, 1, 2, 0), PACK(3, 0, 0, 0), PACK(0, 3, 0, 0), PACK(1, 3, 0, 0), PACK(0, 1, 3, 0),

@@ -43,11 +43,8 @@ load_word(const uint8_t *bytes)
     return word;
 }
 
-#define FIRST_OF_8(n) ((n) >= 8 ? ~UINT64_C(0) : (UINT64_C(1) << ((n)&7) * 8) - 1)
-#define FIRST_OF_16(n)                                                                                                 \
-    {                                                                                                                  \
-        FIRST_OF_8(n), (n) > 8 ? FIRST_OF_8((n)-8) : 0                                                                 \
-    }
+#define FIRST_OF_8(n) ((n) >= 8 ? ~UINT64_C(0) : (UINT64_C(1) << ((n) & 7) * 8) - 1)
+#define FIRST_OF_16(n) {FIRST_OF_8(n), (n) > 8 ? FIRST_OF_8((n) - 8) : 0}
 
 /* Row n has ones in its first n bytes. */
 static const _Alignas(16) uint64_t first_of_16[17][2] = {

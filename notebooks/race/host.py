@@ -57,9 +57,8 @@ class Host:
         self._unread = b""
         self._workers: list[psutil.Process] = []
         self._rested = 0.0, 0.0  # since when it should sleep, and what its workers had worked until then
-        self._idle = self._restless = (
-            0.0  # seconds that it should have slept, and that its workers worked meanwhile
-        )
+        # Seconds that it should have slept, and that its workers worked meanwhile.
+        self._idle = self._restless = 0.0
 
     def ask(self, timeout: float, **command: Any) -> dict[str, Any]:
         """Send a command and return the answer. Raises Failed when there is none in time, or a bad one."""

@@ -29,6 +29,13 @@ PORTABLE_ONLY = {
     },
 }
 Plant = Mapping[str, Mapping[str, str]]
+# For an extension that a Python without sanitizers loads: see `preloading`.
+SANITIZERS = [
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=undefined",
+    "-fno-omit-frame-pointer",
+    "-O1",
+]
 WARNINGS = ["-std=c11", "-O3", "-Wall", "-Wextra", "-Wshadow", "-Wconversion"]
 
 
@@ -106,6 +113,26 @@ def plant_defects(folder: Path, plant: Plant) -> None:
             path.write_text(texts[path], encoding="utf-8")
 
 
+def copy_of_kernels(folder: Path, plant: Plant | None) -> None:
+    """Copy the kernels and the doors into a folder, with defects."""
+    for each in ("kernels", "doors"):
+        shutil.copytree(CSRC / each, folder / each, ignore=shutil.ignore_patterns("__pycache__"))
+    plant_defects(folder, plant or {})
+
+
+def extension(name: str, *flags: str, cc: str = "gcc", plant: Plant | None = None) -> Path:
+    """Compile the extension of csrc/doors as its door does, and return the folder to put on PYTHONPATH."""
+    compiler(cc)
+    tag = sysconfig.get_config_var("SOABI")
+    with made_once(f"extension-{name}-{tag}", flags, cc, plant) as (folder, make):
+        if make:
+            copy_of_kernels(folder, plant)
+            compiling = "import extension_door; extension_door.compile_module('.')"
+            env = {"PYTHONPATH": str(folder / "doors"), "CC": shlex.join([cc, *flags])}
+            command(sys.executable, "-c", compiling, cwd=folder, env=env)
+    return folder
+
+
 def snek(
     name: str,
     *flags: str,
@@ -139,6 +166,24 @@ def snek(
     return folder / "csrc" / "lib"
 
 
+def preloading(cc: str = "gcc") -> dict[str, str]:
+    """Return what a Python needs to load an extension that is compiled with SANITIZERS, or skip the test."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("preloads libasan")
+    libraries = [
+        command(compiler(cc), f"-print-file-name={library}.so").strip() for library in ("libasan", "libubsan")
+    ]
+    if not all(map(os.path.isabs, libraries)):
+        pytest.skip("needs libasan and libubsan")
+    return {
+        "LD_PRELOAD": " ".join(libraries),
+        "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:handle_segv=0",
+        "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+        # So that AddressSanitizer sees each of Python's own blocks. Without a GIL, Python has no other allocator than its own.
+        **({} if sysconfig.get_config_var("Py_GIL_DISABLED") else {"PYTHONMALLOC": "malloc"}),
+    }
+
+
 def program(
     name: str,
     files: list[Path],
@@ -151,9 +196,7 @@ def program(
     contents = [path.read_text(encoding="utf-8") for path in files]
     with made_once(name, contents, flags, cc, plant) as (folder, make):
         if make:
-            for each in ("kernels", "doors"):
-                shutil.copytree(CSRC / each, folder / each, ignore=shutil.ignore_patterns("__pycache__"))
-            plant_defects(folder, plant or {})
+            copy_of_kernels(folder, plant)
             flags = ("-std=c11", "-g", "-O2", "-pthread", *flags)
             objects = [f"{number}.o" for number in range(len(files))]
             for path, target in zip(files, objects, strict=True):

@@ -144,12 +144,6 @@ def with_defect(name):
     )
 
 
-@pytest.fixture(scope="module")
-def defective(request):
-    """Give the driver with that defect in the kernels."""
-    return ahead.outcomes(request, ["test_planted_defects_are_found"], "name", with_defect)
-
-
 @pytest.mark.mutant
 @pytest.mark.parametrize("name", DEFECTS)
 def test_planted_defects_are_found(name, defective):

@@ -40,8 +40,8 @@ def about(python: str) -> tuple[tuple[int, int], bool, str, str] | None:
     return tuple(version), free_threaded, implementation, include
 
 
-def environment(name: str) -> Path:
-    """Return the Python of an environment with snek, or skip: no such interpreter, no headers, no packages."""
+def on_path(name: str) -> str:
+    """Return the path of an interpreter that can compile an extension, or skip: it isn't there, or has no headers."""
     builds.compiler()
     base = shutil.which(name)
     found = about(base) if base else None
@@ -54,6 +54,12 @@ def environment(name: str) -> Path:
         pytest.skip(f"{name} is what runs these tests")
     if not Path(include, "Python.h").exists():
         pytest.skip(f"{name} has no headers in {include}")
+    return base
+
+
+def environment(name: str) -> Path:
+    """Return the Python of an environment with snek, or skip: no such interpreter, no headers, no packages."""
+    base = on_path(name)
     with builds.made_once(f"env-{name}", os.path.realpath(base), NEEDED) as (folder, make):
         python = folder / "venv" / "bin" / "python"
         if make:

@@ -41,7 +41,9 @@ def without_warnings(cc: list[str], files: list[Path], folder: Path, *flags: str
 
 @pytest.mark.parametrize("cc", ["gcc", "clang"])
 def test_no_warnings(cc, tmp_path):
-    without_warnings([builds.compiler(cc)], builds.sources("kernels/*.c", "extensions/*.c"), tmp_path)
+    without_warnings(
+        [builds.compiler(cc)], builds.sources("kernels/*.c", "extensions/*.c", "doors/*.c"), tmp_path
+    )
 
 
 def test_the_warnings_gate_is_shut(tmp_path):
@@ -150,34 +152,12 @@ def test_tables_of_slots():
 
 # ---- sanitizers ----
 
-SANITIZERS = [
-    "-fsanitize=address,undefined",
-    "-fno-sanitize-recover=undefined",
-    "-fno-omit-frame-pointer",
-    "-O1",
-]
-
 
 def sanitized(name: str, plant=None) -> dict[str, str]:
     """Build snek with AddressSanitizer and UndefinedBehaviorSanitizer; return what a Python needs to run it."""
-    if not sys.platform.startswith("linux"):
-        pytest.skip("preloads libasan")
-    cc = builds.compiler("gcc")
-    libraries = [
-        builds.command(cc, f"-print-file-name={library}.so").strip() for library in ("libasan", "libubsan")
-    ]
-    if not all(map(os.path.isabs, libraries)):
-        pytest.skip("needs libasan and libubsan")
-    folder = builds.snek(name, *SANITIZERS, cc=cc, plant=plant)
-    return {
-        "LD_PRELOAD": " ".join(libraries),
-        "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:handle_segv=0",
-        "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
-        "PYTHONMALLOC": "malloc",  # so that AddressSanitizer sees each of Python's own blocks
-        "PYTHONPATH": str(folder),
-        "SNEK_EXPECT_FOLDER": str(folder),
-        "SNEK_TESTS_QUICK": "1",
-    }
+    env = builds.preloading()
+    folder = str(builds.snek(name, *builds.SANITIZERS, plant=plant))
+    return {**env, "PYTHONPATH": folder, "SNEK_EXPECT_FOLDER": folder, "SNEK_TESTS_QUICK": "1"}
 
 
 FILES = {
@@ -228,6 +208,8 @@ def test_under_address_and_undefined_behaviour_sanitizers(group, under_sanitizer
 )
 def test_the_sanitizers_find_a_defect(file, good, bad, message):
     """One pixel past the end; a picture that starts at an odd address."""
+    if message == "AddressSanitizer" and sysconfig.get_config_var("Py_GIL_DISABLED"):
+        pytest.skip("AddressSanitizer does not see the blocks of a Python without a GIL")
     env = sanitized(f"asan-defect-{Path(file).stem}", {**builds.PORTABLE_ONLY, file: {good: bad}})
     tests = ["test_mandelbrot_is_its_twin", "test_buffers_that_will_not_do"]
     with pytest.raises(AssertionError, match=message):

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import ahead
 import builds
 import pytest
 import twins
@@ -228,12 +227,6 @@ def with_defect(name: str) -> Path:
         plant = {**COLLIDING, "name_ends_equal(self->names": "true || name_ends_equal(self->names"}
     number = [*DEFECTS, name].index(name)
     return build(f"defect{number}", *ADDRESS, *FAILING, plant={SOURCES: plant})
-
-
-@pytest.fixture(scope="module")
-def defective(request):
-    """Give the driver with that defect in the kernel."""
-    return ahead.outcomes(request, ["test_planted_defects_are_found"], "name", with_defect)
 
 
 @pytest.mark.mutant

@@ -9,6 +9,7 @@ import importlib.util
 import itertools
 import json
 import shutil
+import subprocess
 import sys
 import sysconfig
 import threading
@@ -295,7 +296,9 @@ def test_the_gil_is_released_as_the_door_states(door, name):
 def test_the_race_finds_every_door():
     found = {each.key for each in competitors("calls")}
     assert found == {*NAMES, "empty_loop"}
-    assert set(NAMES) >= {"python_door", "ctypes_door", "cffi_door", "cython_door", "snek_door"}
+    assert set(NAMES) >= {
+        f"{name}_door" for name in ("python", "ctypes", "cffi", "cffi_abi", "cython", "extension", "snek")
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -342,6 +345,17 @@ def test_a_door_without_build_is_named(copied):
 
 def job(slug: str) -> tasks.Task:
     return next(each for each in calls.tasks(quick=True) if each.slug == slug)
+
+
+@pytest.mark.parametrize("name", ["ctypes_door", "cffi_abi_door"])
+def test_a_kernel_outlives_its_door(name, tmp_path):
+    """A library may be closed when its object goes, and then there is nothing to call. In a child: it would crash."""
+    code = (
+        "import gc, pathlib, sys; sys.path.insert(0, sys.argv[1]); import importlib; "
+        "nop = importlib.import_module(sys.argv[2]).build(pathlib.Path(sys.argv[3])).nop; gc.collect(); print(nop(5))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, DOORS, name, tmp_path], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "5\n", "")
 
 
 def test_a_door_that_lacks_a_kernel_is_skipped_with_the_reason_and_the_columns_without_content_go():
@@ -393,9 +407,10 @@ def test_what_is_missing_on_a_machine_is_named(tmp_path, monkeypatch):
             ask()
 
 
-def test_cffi_says_which_python_it_refuses(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["cffi_door", "cffi_abi_door"])
+def test_cffi_says_which_python_it_refuses(name, tmp_path, monkeypatch):
     """A free-threaded 3.13, on which it can't be installed."""
-    door, build = importlib.import_module("cffi_door"), importlib.import_module("_build")
+    door, build = importlib.import_module(name), importlib.import_module("_build")
     monkeypatch.setattr(sysconfig, "get_config_var", lambda name: int(name == "Py_GIL_DISABLED"))
     monkeypatch.setattr(sys, "version_info", (3, 13, 9))
     for ask in (door.version, lambda: door.build(tmp_path)):

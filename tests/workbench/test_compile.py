@@ -21,6 +21,7 @@ from traitlets.config import Config
 from workbench import compile as under_test
 from workbench.compile import CompileError, Library, cc, load_extension
 from workbench.compiler import find_compiler
+from workbench.run import run_python
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 pytestmark = pytest.mark.skipif(find_compiler() is None, reason="no C compiler")
@@ -291,6 +292,12 @@ def test_a_library_hides_its_folder():
         library.thrice  # noqa: B018
     assert "thrice" in str(caught.value)
     assert str(library.path.parent) not in str(caught.value)
+
+
+def test_a_library_can_be_given_to_a_child():
+    library = Library(cc(TWICE, name="twice"))
+    report = run_python("import ctypes; found = ctypes.CDLL(there).twice(21)", give={"there": library}, take=["found"])
+    assert report.values == {"found": 42}
 
 
 def test_a_library_that_does_not_load_says_so_in_one_line(tmp_path):

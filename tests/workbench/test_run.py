@@ -281,6 +281,10 @@ def test_numpy_values_go_in_and_come_back_as_lists():
     assert report.values == {"y": [0, 2, 4], "z": 6}
 
 
+def test_a_path_goes_in_and_comes_back_as_text():
+    assert run_python("there = [path]", give={"path": Path("a/b")}, take=["there"]).values == {"there": ["a/b"]}
+
+
 def test_values_that_cannot_come_back_are_named():
     report = run_python("a = {1}\nb = 2", take=["a", "b", "c"])
     assert report.values == {"b": 2}

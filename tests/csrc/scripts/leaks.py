@@ -1,33 +1,15 @@
-"""What `snek` leaks: work that is done again and again, and what there is more of each time."""
+"""What `snek` leaks: calls that succeed, that are refused, that a signal ends."""
 
 import atexit
-import ctypes
-import gc
 import os
 import shutil
 import signal
-import sys
 import tempfile
-from collections.abc import Callable
 
+from _leaks import print_leaks
 from _script import call_named
 
 import snek
-
-libc = ctypes.CDLL(None)
-
-
-class Mallinfo2(ctypes.Structure):
-    """What glibc says of its malloc."""
-
-    _fields_ = [
-        (name, ctypes.c_size_t)
-        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
-    ]
-
-
-if hasattr(libc, "mallinfo2"):
-    libc.mallinfo2.restype = Mallinfo2
 
 # ---- what the work is done with ----
 
@@ -153,42 +135,9 @@ def interrupted() -> None:
 # ---- the hunt ----
 
 
-def measure() -> dict[str, int]:
-    """Return how many there are of all that may leak."""
-    gc.collect()
-    c_memory = libc.mallinfo2() if hasattr(libc, "mallinfo2") else Mallinfo2()
-    counts = {
-        "blocks of Python's memory": sys.getallocatedblocks(),
-        "bytes of C memory": c_memory.uordblks + c_memory.hblkhd,
-        "threads": len(os.listdir("/proc/self/task")),
-        "file descriptors": len(os.listdir("/proc/self/fd")),
-    }
-    for name, thing in WATCHED.items():
-        counts["references to " + name] = sys.getrefcount(thing)
-    return counts
-
-
-def leaks(work: Callable[[], None], warmup: int = 3, rounds: int = 6) -> list[str]:
-    """Return the names of what grew in every round."""
-    for _ in range(warmup):
-        work()
-        measure()
-    before = measure()
-    rounds_grown = dict.fromkeys(before, 0)
-    for _ in range(rounds):
-        work()
-        after = measure()
-        for name in after:
-            rounds_grown[name] += after[name] > before[name]
-        before = after
-    return sorted(name for name in before if rounds_grown[name] == rounds)
-
-
 def hunt(work: str) -> None:
     """Print what leaks in the work of that name, a line each."""
-    gc.collect()
-    gc.freeze()  # what is there already is not looked at again, and there are hundreds of collections
-    print(*leaks({"good": good, "bad": bad, "interrupted": interrupted}[work]), sep="\n")
+    print_leaks({"good": good, "bad": bad, "interrupted": interrupted}[work], WATCHED)
 
 
 if __name__ == "__main__":
