@@ -24,6 +24,38 @@ typedef struct { double price; char name[40]; long stock; ...; } item;
 double sell(item *sold, long pieces);
 """
 
+# %% exercise-1: a smaller number of pieces
+# refused: OverflowError
+shop = """
+#define LIMIT ...
+typedef struct { double price; long stock; ...; } item;
+double sell(item *sold, int pieces);
+"""
+
+# %% exercise-1: money as float
+# refused: sold(40
+shop = """
+#define LIMIT ...
+typedef struct { double price; long stock; ...; } item;
+float sell(item *sold, long pieces);
+"""
+
+# %% exercise-1: pieces as double
+# refused: not
+shop = """
+#define LIMIT ...
+typedef struct { double price; long stock; ...; } item;
+double sell(item *sold, double pieces);
+"""
+
+# %% exercise-1: a stock that never falls below zero
+# refused: not
+shop = """
+#define LIMIT ...
+typedef struct { double price; unsigned long stock; ...; } item;
+double sell(item *sold, long pieces);
+"""
+
 # %% exercise-1: no function
 # refused: sell
 shop = """
@@ -68,6 +100,15 @@ def normalise(numbers, ffi, lib):
     lib.scale(values, len(values), 1 / np.sum(numbers))
 
 
+# %% exercise-2: gaps written to
+# refused: not refused
+def normalise(numbers, ffi, lib):
+    view = np.asarray(numbers)
+    if view.dtype != float or not view.flags.writeable:
+        raise TypeError
+    lib.scale(ffi.cast("double *", view.ctypes.data), view.size, 1 / view.sum())
+
+
 # %% exercise-2: one number at a time
 # refused: 64 calls of C
 def normalise(numbers, ffi, lib):
@@ -104,6 +145,14 @@ def borrow(count, ffi, lib):
     if count < 0:
         raise MemoryError
     return ffi.new("double[]", count)
+
+
+# %% exercise-3: an error that C was not asked for
+# refused: C was not asked
+def borrow(count, ffi, lib):
+    if count < 0:
+        raise MemoryError
+    return ffi.gc(lib.lend(count), lib.give_back)
 
 
 # %% exercise-3: NULL is taken for memory
