@@ -21,9 +21,8 @@ from workbench.run import run_python
 from workbench.show import shortened
 
 BLANK, CALLS = "not tried yet", 100
-_spare: list[
-    list
-] = []  # references to all arguments, so that none is freed by a function that takes what is not its own
+# References to all arguments, so that none is freed by a function that takes what is not its own.
+_spare: list[list] = []
 TIME_LIMIT = 10.0  # seconds for all cases; the solutions take one
 JOB = """# the checker
 from jobs.extensions import answer_all
@@ -74,9 +73,8 @@ def answer_all(module: str, path: str, name: str, cases: Sequence[Sequence], let
             if not behaviour.releases_gil(partial(function, *case)):
                 problem = "no other thread could run during the call: it keeps the GIL"
         else:
-            problem = _references(function, case, objects) or behaviour.leaks(
-                partial(_outcome, function, case)
-            )
+            problem = _references(function, case, objects)
+            problem = problem or behaviour.leaks(partial(_outcome, function, case))
         print(f"[{said}, {json.dumps(problem)}]", flush=True)
         if problem:
             os._exit(0)  # at once, before somebody frees what is free already
@@ -84,9 +82,8 @@ def answer_all(module: str, path: str, name: str, cases: Sequence[Sequence], let
 
 def _outcome(function: Callable, case: Sequence) -> Any:
     try:
-        said = partial(
-            function, *case
-        )()  # called like this, CPython checks that there is a result or an exception
+        # Called through `partial`, CPython checks that there is a result or an exception.
+        said = partial(function, *case)()
     except Exception as error:
         return type(error).__name__
     return BLANK if said is ... else said

@@ -46,11 +46,11 @@ def plain(thing):
 
     Anything else that JSON doesn't know is an error.
     """
-    if hasattr(thing, "__fspath__"):  # a Path, or a library that a cell has compiled
+    # A Path, or a library that a cell has compiled.
+    if hasattr(thing, "__fspath__"):
         return os.fspath(thing)
-    if isinstance(thing, type(sys)) and getattr(
-        thing, "__file__", None
-    ):  # an extension that a cell has compiled
+    # An extension that a cell has compiled.
+    if isinstance(thing, type(sys)) and getattr(thing, "__file__", None):
         return thing.__file__
     if hasattr(thing, "tolist"):
         return thing.tolist()

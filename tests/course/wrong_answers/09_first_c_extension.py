@@ -229,6 +229,45 @@ class mine:
         return min(max(arguments[0], arguments[1]), arguments[2])
 
 
+# %% exercise-2: lists only
+# refused: `squares({})` returns 'TypeError'
+get_ipython().run_cell_magic(
+    "cext",
+    "mine2 -I workbench",
+    r"""
+#include <Python.h>
+
+static PyObject *mine_squares(PyObject *Py_UNUSED(module), PyObject *numbers)
+{
+    if (!PyList_Check(numbers)) return PyErr_Format(PyExc_TypeError, "a list, please");
+    PyObject *items = PySequence_Tuple(numbers); /* ours */
+    if (items == NULL) return NULL;
+    PyObject *list = PyList_New(PyTuple_GET_SIZE(items)); /* ours, too */
+    if (list == NULL) {
+        Py_DECREF(items);
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items); i++) {
+        PyObject *item = PyTuple_GET_ITEM(items, i); /* borrowed from `items` */
+        PyObject *square = PyNumber_Multiply(item, item);
+        if (square == NULL) {
+            Py_DECREF(list);
+            Py_DECREF(items);
+            return NULL;
+        }
+        PyList_SET_ITEM(list, i, square); /* the list's from now on */
+    }
+    Py_DECREF(items);
+    return list; /* the caller's from now on */
+}
+
+static PyMethodDef methods[] = {{"squares", mine_squares, METH_O, NULL}, {NULL, NULL, 0, NULL}};
+#define MODULE mine2
+#include "module.h"
+""",
+)
+
+
 # %% exercise-2: the list is forgotten on an error
 # refused: grow by
 get_ipython().run_cell_magic(
